@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Programs that run beside a sandbox carry their own runtime: they start where no shared library
+/// is in sight, and quickly.
+let staticSwift: [SwiftSetting] = [.unsafeFlags(["-static-stdlib"])]
+let staticLink: [LinkerSetting] = [.unsafeFlags(["-static-executable"])]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "cordon",
+    products: [
+        .executable(name: "cordond", targets: ["cordond"]),
+        .executable(name: "cordon-launcher", targets: ["cordon-launcher"]),
+        .executable(name: "cordon-shim", targets: ["cordon-shim"]),
+        .executable(name: "cordon", targets: ["cordon"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Layer 0: the kernel as C sees it.
+        .target(name: "CLinux"),
+
+        // Layer 1: kernel facilities, and the domain's values and ports.
+        .target(name: "LinuxSystem", dependencies: ["CLinux"]),
+        .target(name: "SandboxModel"),
+
+        // Layer 2: what crosses a boundary.
+        .target(name: "ShimProtocol", dependencies: ["LinuxSystem", "SandboxModel"]),
+        .target(name: "CordonAPI", dependencies: ["SandboxModel"]),
+
+        // Layer 3: the parts, which never see each other.
+        .target(name: "SandboxShim", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
+        .target(name: "SandboxLauncher", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
+        .target(
+            name: "SandboxRuntime",
+            dependencies: ["LinuxSystem", "SandboxModel", "ShimProtocol", nioCore, nioPosix, logging]),
+        .target(name: "SandboxCatalog", dependencies: ["SandboxModel", grdb]),
+        .target(name: "Access", dependencies: ["SandboxModel", crypto]),
+        .target(name: "SandboxEngine", dependencies: ["SandboxModel", logging]),
+
+        // Layer 4: fronts, which decode, call and encode.
+        .target(
+            name: "RESTFront",
+            dependencies: ["SandboxModel", "CordonAPI", "Access", hummingbird, httpTypes, nioCore, nioPosix, logging, crypto]),
+        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix]),
+
+        // Layer 5: parse, wire, run.
+        .executableTarget(
+            name: "cordond",
+            dependencies: [
+                "LinuxSystem", "SandboxModel", "SandboxRuntime", "SandboxCatalog", "Access", "SandboxEngine", "RESTFront",
+                argumentParser, hummingbird, logging, serviceLifecycle,
+            ]),
+        .executableTarget(
+            name: "cordon-launcher", dependencies: ["SandboxLauncher"],
+            swiftSettings: staticSwift, linkerSettings: staticLink),
+        .executableTarget(
+            name: "cordon-shim", dependencies: ["SandboxShim"],
+            swiftSettings: staticSwift, linkerSettings: staticLink),
+        .executableTarget(name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser]),
+
+        .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,79 @@
+/// Where a sandbox stands.
+public enum SandboxStatus: Sendable, Hashable {
+    case creating
+    case running
+    case ended(Ending)
+
+    /// The state's name in the APIs.
+    public var name: String {
+        switch self {
+        case .creating: "creating"
+        case .running: "running"
+        case .ended: "ended"
+        }
+    }
+}
+
+/// A sandbox as it was observed at one moment.
+public struct SandboxSnapshot: Sendable, Hashable {
+    public var id: SandboxID
+    public var spec: SandboxSpec
+    public var appID: AppID
+    public var status: SandboxStatus
+    /// Unique among all sandboxes of the node: lists are ordered strictly by it.
+    public var createdAt: Timestamp
+    public var startedAt: Timestamp?
+    /// When the lifetime is over.
+    public var deadline: Timestamp?
+
+    public init(
+        id: SandboxID, spec: SandboxSpec, appID: AppID, status: SandboxStatus, createdAt: Timestamp,
+        startedAt: Timestamp? = nil, deadline: Timestamp? = nil
+    ) {
+        self.id = id
+        self.spec = spec
+        self.appID = appID
+        self.status = status
+        self.createdAt = createdAt
+        self.startedAt = startedAt
+        self.deadline = deadline
+    }
+}
+
+/// Which sandboxes a list holds.
+public struct SandboxQuery: Sendable, Hashable {
+    public enum State: String, Sendable, Hashable, CaseIterable {
+        case creating, running, ended
+    }
+
+    public var app: AppName?
+    /// Every pair must match.
+    public var tags: Tags
+    public var state: State?
+    /// Only those created before this time: a page's cursor.
+    public var before: Timestamp?
+    /// 1–1,000.
+    public var limit: Int
+
+    public init(
+        app: AppName? = nil, tags: Tags = .none, state: State? = nil, before: Timestamp? = nil, limit: Int = 100
+    ) {
+        self.app = app
+        self.tags = tags
+        self.state = state
+        self.before = before
+        self.limit = limit
+    }
+}
+
+/// One page of a list, newest first.
+public struct SandboxPage: Sendable {
+    public var sandboxes: [SandboxSnapshot]
+    /// Where the next page starts; nil when this is the last.
+    public var next: Timestamp?
+
+    public init(sandboxes: [SandboxSnapshot], next: Timestamp?) {
+        self.sandboxes = sandboxes
+        self.next = next
+    }
+}
