@@ -46,7 +46,7 @@ let package = Package(
         .target(name: "SandboxModel"),
 
         // Layer 2: what crosses a boundary.
-        .target(name: "ShimProtocol", dependencies: ["LinuxSystem", "SandboxModel"]),
+        .target(name: "ShimProtocol", dependencies: ["CLinux", "LinuxSystem", "SandboxModel"]),
         .target(name: "CordonAPI", dependencies: ["SandboxModel"]),
 
         // Layer 3: the parts, which never see each other.

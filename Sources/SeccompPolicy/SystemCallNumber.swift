@@ -30,7 +30,19 @@ struct SystemCallNumber: Hashable, Comparable, Sendable {
         case unknown
     }
 
+    /// Calls of one architecture that libseccomp 2.5.4 doesn't know; Docker's own profile names two of them.
+    /// Calls that exist on x86_64 alone and that libseccomp 2.5.4 doesn't know.
+    private static let x86Calls: [String: UInt32] = ["uretprobe": 335, "uprobe": 336]
+
     static func resolve(_ name: String) -> Resolution {
+        if name == "riscv_hwprobe" { return .foreign }  // in Docker's profile, unknown to libseccomp 2.5.4
+        if let number = x86Calls[name] {
+            #if arch(x86_64)
+                return .native(.init(value: number))
+            #else
+                return .foreign
+            #endif
+        }
         if let number = newerCalls[name] { return .native(.init(value: number)) }
         let number = seccomp_syscall_resolve_name(name)
         if number >= 0 { return .native(.init(value: UInt32(number))) }

@@ -1,1 +1,3 @@
-print("not yet")
+import SandboxLauncher
+
+LauncherProgram.run(arguments: Array(CommandLine.arguments.dropFirst()))

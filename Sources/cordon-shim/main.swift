@@ -1,1 +1,3 @@
-print("not yet")
+import SandboxShim
+
+Shim.run(argumentCount: CommandLine.argc, arguments: CommandLine.unsafeArgv)

@@ -1,3 +1,150 @@
+/// The kernel as Cordon needs it and Swift's Glibc module lacks it.
+///
+/// Unless it says otherwise a function returns -1 with errno set on failure. Nothing here keeps
+/// state, allocates memory or takes a lock, so all of it may be called between fork and exec.
 #ifndef CLINUX_H
 #define CLINUX_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/xattr.h>
+#include <linux/mount.h>
+
+#include "sandbox_init.h"
+
+// MARK: Processes and namespaces
+
+/// clone(2) without a new stack, like fork: 0 in the child. `cgroup` is a v2 group's directory
+/// for the child, or -1. `flags` are the CLONE_NEW* bits (clone3 takes CLONE_NEWTIME too).
+pid_t cordon_clone(uint64_t flags, int cgroup);
+int cordon_unshare(int flags);
+int cordon_setns(int fd, int type);
+int cordon_pidfd_open(pid_t pid);
+int cordon_pidfd_kill(int pidfd, int signal);
+/// The raw wait status in `*status` once the child is dead; 0 while it lives, its pid after.
+pid_t cordon_reap(pid_t pid, int *status);
+int cordon_close_range(unsigned first, unsigned last);
+int cordon_join_fresh_session_keyring(void);
+int cordon_set_parent_death_signal(int signal);
+int cordon_set_dumpable(bool dumpable);
+int cordon_set_child_subreaper(void);
+/// SECBIT_NO_SETUID_FIXUP: a change of user ids leaves capabilities alone.
+int cordon_keep_capabilities_across_setuid(void);
+/// Overwrites the command line and name that /proc shows of this process.
+void cordon_wipe_command_line(char **argv, int argc, const char *name);
+void cordon_set_fs_ids(uid_t uid, gid_t gid);
+/// Drops CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH and CAP_FOWNER from the effective set, or raises
+/// what is permitted of them again.
+int cordon_set_file_override(bool enabled);
+/// fork + exec of `path`: descriptor i of `fds` becomes 3 + i; all others are closed. The child has
+/// a session of its own, no signal blocked, and an empty environment but for `environment`.
+/// Gives up every capability but those of `set`, for good.
+int cordon_keep_only_capabilities(uint64_t set);
+pid_t cordon_spawn(const char *path, char *const argv[], char *const environment[], const int *fds, int count);
+/// A user namespace with ids 0..<count mapped to base..<base+count, owned by `base`, in which no
+/// further namespace of any kind can be made. Its descriptor.
+int cordon_user_namespace(uid_t base, unsigned count);
+
+#define CORDON_NEWTIME 0x00000080
+extern const uint64_t cordon_sandbox_namespaces;
+extern const int cordon_clone_newns, cordon_clone_newuts, cordon_clone_newcgroup, cordon_clone_newnet, cordon_clone_newuser;
+
+/// Lowers this process's limits to what a sandbox's processes may have; never raises one.
+int cordon_lower_limits(void);
+int cordon_set_hostname(const char *name);
+
+// MARK: Mounts
+
+int cordon_open_tree(int directory, const char *path, bool clone, bool recursive);
+int cordon_move_mount(int mount, int target_directory, const char *target);
+int cordon_mount_set(int directory, const char *path, uint64_t set, int user_namespace, bool recursive);
+/// Makes every mount of this namespace private, or a slave that still receives the host's.
+int cordon_mount_propagation(bool slave);
+int cordon_fsopen(const char *type);
+int cordon_fsconfig_string(int context, const char *key, const char *value);
+int cordon_fsconfig_flag(int context, const char *key);
+int cordon_fsconfig_fd(int context, const char *key, int fd);
+int cordon_fsconfig_create(int context);
+int cordon_fsmount(int context, uint64_t attributes);
+/// Reads the kernel's own words about the last failure on a context; 0 when there are none.
+ssize_t cordon_fs_message(int context, char *buffer, size_t size);
+int cordon_pivot_root_here(void);
+int cordon_detach(const char *path);
+/// mount(2) of an overlay, nosuid and nodev.
+int cordon_classic_overlay(const char *target, const char *options);
+/// A directory as a handle (O_PATH).
+int cordon_open_handle(int directory, const char *path);
+
+enum {
+    CORDON_RESOLVE_IN_ROOT = 0x10,
+    CORDON_RESOLVE_BENEATH = 0x08,
+    CORDON_RESOLVE_NO_SYMLINKS = 0x04,
+    CORDON_RESOLVE_NO_MAGICLINKS = 0x02,
+    CORDON_RESOLVE_NO_XDEV = 0x01,
+};
+int cordon_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+int cordon_make_device(int directory, const char *name, unsigned major, unsigned minor);
+int cordon_open(int directory, const char *path, int flags, mode_t mode);
+
+// MARK: Network
+
+/// Brings the loopback interface of this network namespace up.
+int cordon_loopback_up(void);
+
+// MARK: Descriptors
+
+/// A second descriptor of the same open file, close-on-exec.
+int cordon_duplicate(int fd);
+int cordon_socketpair(int type, int pair[2]);
+int cordon_listen_unix(const char *path);
+int cordon_connect_unix(const char *path);
+int cordon_accept(int listener);
+/// Sends bytes with descriptors (SCM_RIGHTS); the number of bytes sent.
+ssize_t cordon_send(int socket, const void *bytes, size_t count, const int *fds, int fd_count);
+/// Receives bytes with at most `*fd_count` descriptors, all close-on-exec; sets `*fd_count`.
+ssize_t cordon_receive(int socket, void *bytes, size_t size, int *fds, int *fd_count);
+/// The process at the other end of a unix socket when it connected.
+int cordon_peer(int socket, pid_t *pid, uid_t *uid);
+int cordon_epoll_create(void);
+/// `tag` comes back with the descriptor's events: the loop knows stale ones by it.
+int cordon_epoll_set(int epoll, int operation, int fd, uint32_t events, uint64_t tag);
+int cordon_boottime_timer(void);
+/// Arms the timer for an absolute CLOCK_BOOTTIME in nanoseconds; 0 disarms it.
+int cordon_timer_at(int timer, uint64_t nanoseconds);
+uint64_t cordon_boottime_ns(void);
+int cordon_signal_descriptor(void);
+/// A pipe, close-on-exec; the end that stays here is non-blocking.
+int cordon_pipe(int pipe[2], bool keep_reader);
+int cordon_set_pipe_size(int pipe, int bytes);
+int cordon_memory_file(const char *name);
+/// splice(2) from a pipe to a file's offset without blocking on the pipe.
+ssize_t cordon_splice_to_file(int pipe, int file, off_t offset, size_t count);
+int cordon_set_nonblocking(int fd);
+/// Blocking again, but sends give up after a second.
+int cordon_set_blocking_with_timeout(int socket);
+/// How many bytes a pipe holds; -1 when none and every writer has closed it.
+int cordon_pipe_fill(int pipe);
+/// Gives the blocks of a range of a file back (fallocate(2)).
+int cordon_punch_hole(int file, off_t offset, off_t length);
+int cordon_lock_exclusive(int fd, bool wait);
+/// getdents64(2): the number of bytes of entries.
+ssize_t cordon_directory_entries(int directory, void *buffer, size_t size);
+/// Writes a whole file system's dirty pages to the disk (syncfs(2)).
+int cordon_sync_file_system(int fd);
+int cordon_rename_noreplace(int from, const char *old, int to, const char *name);
+extern const uint32_t cordon_epoll_in, cordon_epoll_out, cordon_epoll_hup, cordon_epoll_err;
+
+// MARK: Shared memory words
+
+/// Loads and stores of words that another process reads: acquire and release order.
+static inline uint64_t cordon_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline void cordon_store(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_SEQ_CST); }
+
 #endif

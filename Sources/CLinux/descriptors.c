@@ -1,0 +1,211 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+const uint32_t cordon_epoll_in = EPOLLIN;
+const uint32_t cordon_epoll_out = EPOLLOUT;
+const uint32_t cordon_epoll_hup = EPOLLHUP | EPOLLRDHUP;
+const uint32_t cordon_epoll_err = EPOLLERR;
+
+int cordon_loopback_up(void) {
+    const int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket_ < 0) return -1;
+    struct ifreq request = {.ifr_flags = IFF_UP | IFF_RUNNING};
+    strcpy(request.ifr_name, "lo");
+    const int result = ioctl(socket_, SIOCSIFFLAGS, &request);
+    const int error = errno;
+    close(socket_);
+    errno = error;
+    return result;
+}
+
+int cordon_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
+int cordon_socketpair(int type, int pair[2]) { return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair); }
+
+static int address(const char *path, struct sockaddr_un *name) {
+    if (strlen(path) >= sizeof name->sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    name->sun_family = AF_UNIX;
+    strcpy(name->sun_path, path);
+    return 0;
+}
+
+int cordon_listen_unix(const char *path) {
+    struct sockaddr_un name = {0};
+    if (address(path, &name) < 0) return -1;
+    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener < 0) return -1;
+    if (bind(listener, (struct sockaddr *)&name, sizeof name) < 0 || listen(listener, 64) < 0) {
+        const int error = errno;
+        close(listener);
+        errno = error;
+        return -1;
+    }
+    return listener;
+}
+
+int cordon_connect_unix(const char *path) {
+    struct sockaddr_un name = {0};
+    if (address(path, &name) < 0) return -1;
+    const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client < 0) return -1;
+    if (connect(client, (struct sockaddr *)&name, sizeof name) < 0) {
+        const int error = errno;
+        close(client);
+        errno = error;
+        return -1;
+    }
+    return client;
+}
+
+int cordon_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+ssize_t cordon_send(int socket, const void *bytes, size_t count, const int *fds, int fd_count) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(16 * sizeof(int))];
+    } control;
+    if (fd_count > 16) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fd_count > 0) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE((size_t)fd_count * sizeof(int));
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN((size_t)fd_count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, (size_t)fd_count * sizeof(int));
+    }
+    ssize_t sent;
+    do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+ssize_t cordon_receive(int socket, void *bytes, size_t size, int *fds, int *fd_count) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(16 * sizeof(int))];
+    } control;
+    const int capacity = fd_count ? *fd_count : 0;
+    if (fd_count) *fd_count = 0;
+    struct iovec part = {.iov_base = bytes, .iov_len = size};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t received;
+    do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    while (received < 0 && errno == EINTR);
+    if (received < 0) return -1;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        const int count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        int got[16];
+        memcpy(got, CMSG_DATA(header), (size_t)count * sizeof(int));
+        for (int i = 0; i < count; i++) {
+            if (fd_count && *fd_count < capacity)
+                fds[(*fd_count)++] = got[i];
+            else
+                close(got[i]);
+        }
+    }
+    return received;
+}
+
+int cordon_peer(int socket, pid_t *pid, uid_t *uid) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -1;
+    *pid = peer.pid;
+    *uid = peer.uid;
+    return 0;
+}
+
+int cordon_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+int cordon_epoll_set(int epoll, int operation, int fd, uint32_t events, uint64_t tag) {
+    struct epoll_event event = {.events = events, .data.u64 = tag};
+    return epoll_ctl(epoll, operation, fd, &event);
+}
+
+int cordon_boottime_timer(void) { return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK); }
+int cordon_timer_at(int timer, uint64_t nanoseconds) {
+    struct itimerspec when = {.it_value = {
+                                  .tv_sec = (time_t)(nanoseconds / 1000000000),
+                                  .tv_nsec = (long)(nanoseconds % 1000000000),
+                              }};
+    return timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+uint64_t cordon_boottime_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int cordon_signal_descriptor(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int cordon_pipe(int pipe[2], bool keep_reader) {
+    if (pipe2(pipe, O_CLOEXEC) < 0) return -1;
+    return fcntl(pipe[keep_reader ? 0 : 1], F_SETFL, O_NONBLOCK | (keep_reader ? O_RDONLY : O_WRONLY));
+}
+int cordon_set_pipe_size(int pipe, int bytes) { return fcntl(pipe, F_SETPIPE_SZ, bytes); }
+int cordon_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+ssize_t cordon_splice_to_file(int pipe, int file, off_t offset, size_t count) {
+    loff_t at = offset;
+    return splice(pipe, NULL, file, &at, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+}
+int cordon_set_nonblocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+int cordon_set_blocking_with_timeout(int socket) {
+    const struct timeval second = {.tv_sec = 1};
+    setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
+    return fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK);
+}
+int cordon_pipe_fill(int pipe) {
+    int count = 0;
+    if (ioctl(pipe, FIONREAD, &count) < 0) return -1;
+    if (count > 0) return count;
+    struct pollfd state = {.fd = pipe, .events = POLLIN};
+    return poll(&state, 1, 0) == 1 && (state.revents & POLLHUP) && !(state.revents & POLLIN) ? -1 : 0;
+}
+int cordon_punch_hole(int file, off_t offset, off_t length) {
+    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+int cordon_lock_exclusive(int fd, bool wait) { return flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)); }
+ssize_t cordon_directory_entries(int directory, void *buffer, size_t size) {
+    return syscall(SYS_getdents64, directory, buffer, size);
+}
+int cordon_rename_noreplace(int from, const char *old, int to, const char *name) {
+    return renameat2(from, old, to, name, RENAME_NOREPLACE);
+}
+int cordon_sync_file_system(int fd) { return syncfs(fd); }

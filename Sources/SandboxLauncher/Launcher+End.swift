@@ -1,0 +1,181 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SandboxModel
+import ShimProtocol
+
+extension Launcher {
+    private static let mostRemovals = 4
+    /// How long a shim may take to end its sandbox before it is killed itself.
+    private static let patience = Duration.seconds(5)
+
+    /// Ends a sandbox; answers once nothing of it is left.
+    func end(_ id: SandboxID, _ detail: String, answer: @escaping (Result<Ending, Failure>) -> Void) {
+        if let slot = sandboxes[id] {
+            slot.waiters.append { answer(.success($0)) }
+            end(slot, detail)
+        } else if let ending = try? recordedEnding(of: id) {
+            answer(.success(ending))
+        } else {
+            answer(.failure(Failure(.notFound, "no sandbox \(id)")))
+        }
+    }
+
+    func end(_ slot: Slot, _ detail: String) {
+        guard !slot.isReclaiming, slot.endTimer == nil else { return }
+        slot.endDetail = detail
+        slot.endTimer = loop.schedule(after: Self.patience) { [unowned slot] in
+            if let pidfd = slot.pidfd?.raw { _ = cordon_pidfd_kill(pidfd, SIGKILL) }
+        }
+        slot.channel?.send(EndSandbox(detail: detail), request: 3)
+    }
+
+    func recordedEnding(of id: SandboxID) throws -> Ending? {
+        guard files.sandboxes.exists(id.text), let bytes = try files.sandboxes.directory(id.text).read(RecordNames.ending)
+        else { return nil }
+        return try Ending(record: bytes)
+    }
+
+    /// The shim is dead: what it leaves is taken apart.
+    func shimDied(_ slot: Slot) {
+        if let pidfd = slot.pidfd?.raw { loop.unwatch(pidfd) }
+        slot.pidfd = nil
+        loop.cancel(slot.endTimer)
+        slot.channel?.close()
+        if case .assigning(let answer) = slot.state {
+            slot.waiters.append { _ in answer(.failure(Failure(.unavailable, "the sandbox's shim died as it started"))) }
+        }
+        if slot.isBuilding, slot.failure == nil {
+            slot.failure = Failure(.internal, "the shim died while it built a sandbox")
+            if slot.failure?.code == .internal { refillLater() }
+        }
+        reclaim(slot)
+    }
+
+    private func refillLater() {
+        loop.schedule(after: .seconds(1)) { [unowned self] in self.refill() }
+    }
+
+    /// Removes processes, groups and files of a slot whose shim is dead, in a process of its own.
+    func reclaim(_ slot: Slot) {
+        slot.state = .reclaiming
+        if let id = slot.sandbox, (try? recordedEnding(of: id)) ?? nil == nil { recordLoss(id) }
+        try? slot.group.kill()
+        waitingRemovals.append(slot)
+        startRemovals()
+    }
+
+    /// The shim was killed before it could write the ending.
+    private func recordLoss(_ id: SandboxID) {
+        guard files.sandboxes.exists(id.text), let record = try? files.sandboxes.directory(id.text),
+            record.exists(RecordNames.status)
+        else { return }
+        let ending = Ending(.supervisorLost, detail: "the sandbox's shim died", at: .now())
+        try? record.replace(RecordNames.ending, with: ending.record, mode: 0o640)
+    }
+
+    private func startRemovals() {
+        while removals.count < Self.mostRemovals, !waitingRemovals.isEmpty {
+            let slot = waitingRemovals.removeFirst()
+            let pid = fork()
+            if pid == 0 { Self.remove(slot, files) }
+            guard pid > 0 else {
+                waitingRemovals.insert(slot, at: 0)
+                loop.schedule(after: .seconds(1)) { [unowned self] in self.startRemovals() }
+                return
+            }
+            removals[pid] = slot
+        }
+    }
+
+    /// In a child: groups first, then what the sandbox wrote. Exits 0 when nothing is left.
+    private static func remove(_ slot: Slot, _ files: LauncherFiles) -> Never {
+        var delay: UInt32 = 200
+        for _ in 0..<400 {
+            try? slot.group.kill()
+            if slot.group.remove() { break }
+            usleep(delay)
+            delay = min(delay * 2, 20_000)
+        }
+        do {
+            var removal = TreeRemoval(in: files.slots)
+            try removal.remove(slot.name)
+        } catch { _exit(1) }
+        _exit(slot.group.directories.allSatisfy { access($0, F_OK) != 0 } ? 0 : 1)
+    }
+
+    /// SIGCHLD: removals that are done, and orphans of adopted shims.
+    func reapChildren(_ signals: Int32) {
+        var information = signalfd_siginfo()
+        while read(signals, &information, MemoryLayout<signalfd_siginfo>.size) > 0 {
+            // SIGTERM and SIGINT end this process as a kill would: sandboxes live on.
+            if information.ssi_signo != UInt32(SIGCHLD) { exit(0) }
+        }
+        var status: Int32 = 0
+        while true {
+            let pid = waitpid(-1, &status, WNOHANG)
+            guard pid > 0 else { break }
+            // Shims are told dead by their pidfds, inits that outlived theirs by nobody.
+            guard let slot = removals.removeValue(forKey: pid) else { continue }
+            if status == 0 { removed(slot) } else { retryRemoval(slot) }
+        }
+        startRemovals()
+    }
+
+    private func retryRemoval(_ slot: Slot) {
+        log("slot \(slot.name) could not be removed yet")
+        loop.schedule(after: .seconds(2)) { [unowned self] in
+            self.waitingRemovals.append(slot)
+            self.startRemovals()
+        }
+    }
+
+    private func removed(_ slot: Slot) {
+        do {
+            try files.removeSlotRecord(slot.name)
+        } catch {
+            log("slot \(slot.name): \(error)")
+            retryRemoval(slot)
+            return
+        }
+        ranges.release(slot.idBase)
+        slots[slot.name] = nil
+        if let id = slot.sandbox {
+            sandboxes[id] = nil
+            let recorded = (try? recordedEnding(of: id)) ?? nil
+            let ending = recorded ?? Ending(.failedToStart, detail: "the sandbox never ran", at: .now())
+            if recorded == nil || slot.launchFailed { try? forget(id) }
+            let waiters = slot.waiters
+            slot.waiters = []
+            for waiter in waiters { waiter(ending) }
+            if recorded != nil, !slot.launchFailed { report(Ended(id: id, ending: ending)) }
+        }
+        if isShuttingDown { finishShutDown() } else { refill() }
+    }
+
+    /// Removes record and output of a sandbox that has ended.
+    func forget(_ id: SandboxID) throws {
+        guard sandboxes[id] == nil else { throw Failure(.failedPrecondition, "sandbox \(id) has not ended") }
+        do {
+            var removal = TreeRemoval(in: files.sandboxes)
+            try removal.remove(id.text)
+        } catch { throw Failure(.internal, "the record could not be removed: \(error)") }
+    }
+
+    // MARK: Shutting down
+
+    /// Ends every sandbox and removes everything but records and images; then this process exits.
+    func shutDown() {
+        isShuttingDown = true
+        for slot in slots.values where !slot.isReclaiming {
+            if slot.sandbox != nil { end(slot, "the service was shut down") } else { drop(slot) }
+        }
+        finishShutDown()
+    }
+
+    private func finishShutDown() {
+        guard slots.isEmpty else { return }
+        _ = parent.remove()
+        loop.schedule(after: .milliseconds(50)) { [unowned self] in self.loop.stop() }
+    }
+}

@@ -1,0 +1,66 @@
+import Glibc
+
+/// What the launcher is started with: flags alone, `--name value` each.
+public struct LauncherConfiguration: Sendable {
+    /// Layers, writable layers, records and output live below; reached by root and the service alone.
+    public var dataDirectory = ""
+    /// Sockets, slots and locks of this instance.
+    public var runDirectory = ""
+    /// The program of the shims.
+    public var shim = ""
+    /// The service's own host ids: it may connect and read output, nothing else.
+    public var serviceUser: UInt32 = 0
+    public var serviceGroup: UInt32 = 0
+    /// How many sandboxes are kept prepared.
+    public var poolSize = 8
+    public var hideUsrLocal = false
+    /// Limits of a prepared sandbox; a launch that asks for the same changes nothing.
+    public var defaultMemoryMiB: UInt64 = 1024
+    public var defaultCPUWeightMillicores = 125
+    public var defaultPids = 1024
+    /// What all sandboxes together may have.
+    public var totalPids = 24_000
+    public var execSpoolMiB: UInt64 = 256
+    public var sandboxSpoolMiB: UInt64 = 1024
+    public var diskReserveMiB: UInt64 = 1024
+    /// 1 descriptors, 2 attached clones, 0 whichever works.
+    public var overlayMethod: UInt8 = 0
+
+    /// An argument that can't be used.
+    public struct UsageError: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    public init(arguments: [String]) throws {
+        var rest = arguments[...]
+        func number<Value: FixedWidthInteger>(_ name: String, _ text: String) throws -> Value {
+            guard let value = Value(text) else { throw UsageError(description: "\(name): not a number: \(text)") }
+            return value
+        }
+        while let name = rest.popFirst() {
+            guard let value = rest.popFirst() else { throw UsageError(description: "\(name) takes a value") }
+            switch name {
+            case "--data-dir": dataDirectory = value
+            case "--run-dir": runDirectory = value
+            case "--shim": shim = value
+            case "--service-user": serviceUser = try number(name, value)
+            case "--service-group": serviceGroup = try number(name, value)
+            case "--pool-size": poolSize = try number(name, value)
+            case "--hide-usr-local": hideUsrLocal = value == "true"
+            case "--default-memory-mib": defaultMemoryMiB = try number(name, value)
+            case "--default-cpu-weight": defaultCPUWeightMillicores = try number(name, value)
+            case "--default-pids": defaultPids = try number(name, value)
+            case "--total-pids": totalPids = try number(name, value)
+            case "--exec-spool-mib": execSpoolMiB = try number(name, value)
+            case "--sandbox-spool-mib": sandboxSpoolMiB = try number(name, value)
+            case "--disk-reserve-mib": diskReserveMiB = try number(name, value)
+            case "--overlay-method": overlayMethod = try number(name, value)
+            default: throw UsageError(description: "unknown option \(name)")
+            }
+        }
+        for (name, value) in [("--data-dir", dataDirectory), ("--run-dir", runDirectory), ("--shim", shim)]
+        where !value.hasPrefix("/") {
+            throw UsageError(description: "\(name) takes an absolute path")
+        }
+    }
+}

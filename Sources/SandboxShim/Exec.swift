@@ -1,0 +1,104 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SandboxModel
+import ShimProtocol
+
+/// One run of a command: its process, its streams, its end.
+final class Exec {
+    enum Phase {
+        /// Asked of init; the program does not run yet.
+        case starting
+        case running
+        /// Its main process is dead; streams may still be open where it left children behind.
+        case ended(Ending)
+    }
+
+    /// Why we killed it, when we did.
+    struct Verdict {
+        let reason: EndingReason
+        let detail: String
+    }
+
+    let number: UInt32
+    let id: ExecID
+    let startedAt: Timestamp
+    let directory: Directory
+    /// Its group in the v2 tree: everything it starts lives there.
+    let group: ControlGroup
+    var phase = Phase.starting
+    var verdict: Verdict?
+    var outputs: [OutputStream: OutputPipe] = [:]
+    var stdin: StdinFeed
+    var timeout: Int?
+    let oomKillsBefore: UInt64
+
+    init(
+        number: UInt32, id: ExecID, directory: Directory, group: ControlGroup, stdin: StdinFeed, oomKillsBefore: UInt64
+    ) {
+        self.number = number
+        self.id = id
+        startedAt = .now()
+        self.directory = directory
+        self.group = group
+        self.stdin = stdin
+        self.oomKillsBefore = oomKillsBefore
+    }
+
+    var ending: Ending? {
+        if case .ended(let ending) = phase { ending } else { nil }
+    }
+
+    var isOver: Bool { ending != nil }
+
+    var state: ExecState { ExecState(id: id, startedAt: startedAt, ending: ending) }
+
+    /// The ending that a wait status and what we know besides amount to.
+    func ending(waitStatus: Int32, oomKillsNow: UInt64) -> Ending {
+        var ending = Ending(waitStatus: waitStatus, at: .now())
+        guard ending.reason == .signalled else { return ending }
+        if let verdict {
+            ending.reason = verdict.reason
+            ending.detail = verdict.detail
+        } else if ending.signal == Int(SIGKILL), oomKillsNow > oomKillsBefore {
+            ending.reason = .outOfMemory
+            ending.detail = "the sandbox was over its memory limit"
+        }
+        return ending
+    }
+}
+
+/// A start that waits for its process to run or to fail.
+final class PendingStart {
+    let exec: Exec
+    /// Where the child says why it failed; closes when its program runs.
+    let report: Descriptor
+    /// What init is given; kept for one more try until there is a process.
+    private(set) var descriptors: [SharedDescriptor]
+    private(set) var isCloned = false
+    var triedAgain = false
+    var deadline: Int?
+    var answers: [(Result<ExecState, Failure>) -> Void]
+
+    init(
+        exec: Exec, report: consuming Descriptor, descriptors: [SharedDescriptor],
+        answer: @escaping (Result<ExecState, Failure>) -> Void
+    ) {
+        self.exec = exec
+        self.report = report
+        self.descriptors = descriptors
+        answers = [answer]
+    }
+
+    /// The process has its descriptors: ours would keep its pipes open for ever.
+    func cloned() {
+        isCloned = true
+        descriptors = []
+    }
+
+    func answer(_ result: Result<ExecState, Failure>) {
+        let all = answers
+        answers = []
+        for answer in all { answer(result) }
+    }
+}

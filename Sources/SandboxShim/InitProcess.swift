@@ -1,0 +1,122 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import ShimProtocol
+
+/// The sandbox's PID 1 as its shim sees it. What it sends is hostile input: fixed-size messages,
+/// about numbers that the shim gave out.
+final class InitProcess {
+    /// What init reports.
+    enum Report {
+        case ready
+        case started(number: UInt32, pid: Int32)
+        case cloneFailed(number: UInt32, errno: Int32)
+        case exited(number: UInt32, waitStatus: Int32)
+        case pong(number: UInt32)
+        case setupFailed(String)
+    }
+
+    let pid: pid_t
+    let socket: Descriptor
+    /// Where the sandbox's other namespaces can be entered from the host.
+    let pidfd: Descriptor
+
+    private init(pid: pid_t, socket: consuming Descriptor, pidfd: consuming Descriptor) {
+        self.pid = pid
+        self.socket = socket
+        self.pidfd = pidfd
+    }
+
+    /// Clones PID 1 into the groups and namespaces and lets it build the sandbox; it reports
+    /// `ready` or `setupFailed`. The child of this call never returns from it.
+    static func start(_ prepare: Prepare, group: ControlGroup) throws(SystemCallError) -> InitProcess {
+        let userNamespace = Descriptor(
+            owning: try check(cordon_user_namespace(prepare.idBase, 65_536), "user namespace"))
+        var pair: [Int32] = [-1, -1]
+        try check(cordon_socketpair(Int32(SOCK_SEQPACKET.rawValue), &pair), "socketpair")
+        let ours = Descriptor(owning: pair[0])
+        let theirs = Descriptor(owning: pair[1])
+        let home = try Directory(path: group.unified)
+        // Nothing of a key that the service's user holds may be reachable inside.
+        try check(cordon_join_fresh_session_keyring(), "keyctl", "fresh session keyring")
+
+        let pid = try check(cordon_clone(cordon_sandbox_namespaces, home.raw), "clone3")
+        if pid == 0 { beInit(theirs, ours.raw, prepare, userNamespace.raw) }
+        do {
+            try group.attachLegacy(pid)
+        } catch {
+            kill(pid, SIGKILL)
+            throw error
+        }
+        let pidfd = Descriptor(owning: try check(cordon_pidfd_open(pid), "pidfd_open"))
+        let process = InitProcess(pid: pid, socket: ours, pidfd: pidfd)
+        try process.request(CORDON_INIT_PING, 0)
+        return process
+    }
+
+    /// PID 1: waits until its groups are set, builds, gives up everything, serves. Never returns.
+    private static func beInit(
+        _ shim: borrowing Descriptor, _ other: Int32, _ prepare: Prepare, _ userNamespace: Int32
+    ) -> Never {
+        close(other)
+        var go = cordon_init_request()
+        guard cordon_receive(shim.raw, &go, MemoryLayout<cordon_init_request>.size, nil, nil) > 0 else { _exit(1) }
+        do throws(SystemCallError) {
+            try SandboxBuilder(prepare: prepare, userNamespace: userNamespace).build()
+            var step: UnsafePointer<CChar>?
+            if cordon_init_drop(userNamespace, SandboxBuilder.capabilities, &step) < 0 {
+                let number = errno
+                throw SystemCallError("init", step.map { String(cString: $0) } ?? "", errno: number)
+            }
+        } catch {
+            var report = cordon_init_report()
+            report.kind = UInt32(CORDON_INIT_SETUP_FAILED)
+            report.value = error.errno
+            let message = withUnsafeBytes(of: report) { Array($0) } + Array("\(error)".utf8.prefix(400))
+            _ = cordon_send(shim.raw, message, message.count, nil, 0)
+            _exit(1)
+        }
+        cordon_init_loop(shim.raw)
+    }
+
+    private func request(_ kind: Int, _ number: UInt32, descriptors: [Int32] = []) throws(SystemCallError) {
+        var request = cordon_init_request()
+        request.kind = UInt32(kind)
+        request.number = number
+        try check(
+            cordon_send(
+                socket.raw, &request, MemoryLayout<cordon_init_request>.size, descriptors, Int32(descriptors.count)),
+            "sendmsg", "init")
+    }
+
+    /// Asks for a process. The descriptors stay the caller's.
+    func start(number: UInt32, descriptors: [Int32]) throws(SystemCallError) {
+        try request(CORDON_INIT_START, number, descriptors: descriptors)
+    }
+
+    /// Sends a signal to a process that init started and has not reaped.
+    func signal(number: UInt32, _ signal: Int32) throws(SystemCallError) {
+        try request(CORDON_INIT_SIGNAL, number << 8 | UInt32(signal & 0xff))
+    }
+
+    func ping(_ number: UInt32) throws(SystemCallError) { try request(CORDON_INIT_PING, number) }
+
+    /// The next report, or nil when init is gone.
+    func nextReport() -> Report? {
+        let size = MemoryLayout<cordon_init_report>.size
+        var buffer = [UInt8](repeating: 0, count: 512)
+        let count = cordon_receive(socket.raw, &buffer, buffer.count, nil, nil)
+        guard count >= size else { return nil }
+        let report = buffer.withUnsafeBytes { $0.loadUnaligned(as: cordon_init_report.self) }
+        switch Int(report.kind) {
+        case CORDON_INIT_READY: return .ready
+        case CORDON_INIT_STARTED: return .started(number: report.number, pid: report.value)
+        case CORDON_INIT_CLONE_FAILED: return .cloneFailed(number: report.number, errno: report.value)
+        case CORDON_INIT_EXITED: return .exited(number: report.number, waitStatus: report.value)
+        case CORDON_INIT_PONG: return .pong(number: report.number)
+        case CORDON_INIT_SETUP_FAILED:
+            return .setupFailed(String(decoding: buffer[size..<count], as: UTF8.self))
+        default: return nil
+        }
+    }
+}

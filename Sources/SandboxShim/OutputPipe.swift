@@ -1,0 +1,272 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SandboxModel
+import ShimProtocol
+
+/// One stream of one exec: the pipe that the process writes, the spool that keeps what it wrote,
+/// and those who read it.
+final class OutputPipe {
+    /// Somebody who reads the stream, as far as the shim knows.
+    private struct Reader {
+        var position: UInt64
+        var lastSeen: UInt64
+    }
+
+    /// A reader that wants to know when there is more.
+    private struct Waiter {
+        let reader: ReaderID
+        let offset: UInt64
+        let timer: Int
+        let answer: (StreamExtent) -> Void
+    }
+
+    /// A reader: the service numbers them on each of its connections.
+    struct ReaderID: Hashable {
+        let connection: Int
+        let number: UInt64
+    }
+
+    /// How long a reader that says nothing still makes its process wait.
+    private static let patience: UInt64 = 10_000_000_000
+    /// Bytes moved before anything else gets a turn.
+    private static let turn = 4 << 20
+    private static let smallPipe: UInt64 = 256 * 1024
+
+    let stream: OutputStream
+    private let loop: EventLoop
+    private let budget: SpoolBudget
+    private let capacity: UInt64
+    private let onFull: FullPolicy
+    private let directory: Directory
+    private let index: () -> SpoolIndex?
+    private var pipe: Descriptor?
+    private var raw: Int32
+    private(set) var spool: Spool?
+    private var failed = false
+    private var isWide = false
+    private var readers: [ReaderID: Reader] = [:]
+    private var waiters: [Waiter] = []
+    private var retry: Int?
+    /// Called once the stream is closed.
+    var onClose: () -> Void = {}
+
+    init(
+        _ stream: OutputStream, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
+        budget: SpoolBudget, loop: EventLoop, index: @escaping () -> SpoolIndex?
+    ) throws(SystemCallError) {
+        self.stream = stream
+        raw = pipe.raw
+        self.pipe = consume pipe
+        self.directory = directory
+        self.capacity = capacity
+        self.onFull = onFull
+        self.budget = budget
+        self.loop = loop
+        self.index = index
+        try loop.watch(raw, for: .readable) { [weak self] _ in self?.advance() }
+    }
+
+    var extent: StreamExtent {
+        spool?.extent ?? StreamExtent(first: 0, end: 0, closed: raw < 0)
+    }
+
+    // MARK: Writing
+
+    /// Moves what the pipe holds, at most a turn's worth.
+    func advance() {
+        guard raw >= 0 else { return }
+        if spool == nil {
+            do {
+                spool = try Spool(stream, in: directory, capacity: capacity)
+            } catch {
+                // Without a spool nothing can be kept: the process sees a closed pipe.
+                shut()
+                return
+            }
+        }
+        guard let spool else { return }
+        let before = spool.end
+        var left = Self.turn
+        moving: while left > 0 {
+            let held = spool.held
+            let step = spool.take(from: raw, most: min(left, 1 << 20), keep: waitsFor(), room: budget.room())
+            budget.changed(by: Int64(spool.held) - Int64(held))
+            switch step {
+            case .moved(let count): left -= max(count, 1)
+            case .empty: break moving
+            case .full:
+                pause()
+                break moving
+            case .closed:
+                shut()
+                break moving
+            }
+        }
+        if spool.end > before {
+            index()?.note(stream, offset: before, length: Int(spool.end - before))
+            widen(spool.end)
+        }
+        tell()
+    }
+
+    /// Takes everything that is in the pipe at this moment, as when its process has just ended.
+    func drain() {
+        var rounds = 0
+        while raw >= 0, rounds < 16, cordon_pipe_fill(raw) != 0 {
+            let end = spool?.end
+            advance()
+            if spool?.end == end { break }
+            rounds += 1
+        }
+    }
+
+    /// A process that writes a lot gets a pipe that holds a lot.
+    private func widen(_ end: UInt64) {
+        guard !isWide, end > Self.smallPipe, raw >= 0 else { return }
+        isWide = true
+        _ = cordon_set_pipe_size(raw, 1 << 20)
+    }
+
+    /// The offset that the slowest reader worth waiting for has reached.
+    private func waitsFor() -> UInt64? {
+        guard onFull == .pause, !readers.isEmpty else { return nil }
+        let now = cordon_boottime_ns()
+        let first = spool?.first ?? 0
+        return readers.values.filter { now - $0.lastSeen < Self.patience && $0.position >= first }
+            .map(\.position).min()
+    }
+
+    private func pause() {
+        loop.change(raw, to: [])
+        guard retry == nil else { return }
+        retry = loop.schedule(after: .milliseconds(500)) { [weak self] in
+            self?.retry = nil
+            self?.resume()
+        }
+    }
+
+    private func resume() {
+        guard raw >= 0 else { return }
+        loop.change(raw, to: .readable)
+        advance()
+    }
+
+    private func shut() {
+        guard raw >= 0 else { return }
+        loop.unwatch(raw)
+        loop.cancel(retry)
+        retry = nil
+        raw = -1
+        pipe = nil
+        spool?.close()
+        tell()
+        onClose()
+    }
+
+    /// Ends the stream where it stands: its processes are dead.
+    func finish() {
+        drain()
+        shut()
+    }
+
+    /// Drops everything that is kept, to make room for newer execs' output.
+    func evict() {
+        guard let spool, raw < 0 else { return }
+        let held = spool.held
+        spool.discard(below: spool.end)
+        budget.changed(by: Int64(spool.held) - Int64(held))
+    }
+
+    // MARK: Reading
+
+    /// A reader has everything below `offset`; answers once there is more, or after `limit`.
+    func watch(
+        _ reader: ReaderID, offset: UInt64, limit: Duration, answer: @escaping (StreamExtent) -> Void
+    ) {
+        readers[reader] = Reader(position: offset, lastSeen: cordon_boottime_ns())
+        if readers.count > 256 { forgetSilent() }
+        if retry != nil {
+            loop.cancel(retry)
+            retry = nil
+            resume()
+        }
+        let now = extent
+        if now.end > offset || now.closed || offset < now.first || limit <= .zero {
+            answer(now)
+            return
+        }
+        let timer = loop.schedule(after: limit) { [weak self] in self?.expire(reader, offset) }
+        waiters.append(Waiter(reader: reader, offset: offset, timer: timer, answer: answer))
+    }
+
+    private func expire(_ reader: ReaderID, _ offset: UInt64) {
+        guard let index = waiters.firstIndex(where: { $0.reader == reader && $0.offset == offset }) else { return }
+        readers[reader]?.lastSeen = cordon_boottime_ns()
+        waiters.remove(at: index).answer(extent)
+    }
+
+    func close(_ reader: ReaderID) {
+        readers[reader] = nil
+        if retry != nil { resume() }
+    }
+
+    private func forgetSilent() {
+        let now = cordon_boottime_ns()
+        readers = readers.filter { now - $0.value.lastSeen < Self.patience }
+    }
+
+    private func tell() {
+        guard !waiters.isEmpty else { return }
+        let now = extent
+        var still: [Waiter] = []
+        for waiter in waiters {
+            if now.end > waiter.offset || now.closed || waiter.offset < now.first {
+                loop.cancel(waiter.timer)
+                // It was waiting until now: that counts as reading.
+                readers[waiter.reader]?.lastSeen = cordon_boottime_ns()
+                waiter.answer(now)
+            } else {
+                still.append(waiter)
+            }
+        }
+        waiters = still
+    }
+}
+
+/// What the spools of one sandbox may keep together, and what the disk leaves them.
+final class SpoolBudget {
+    private let sandboxBytes: UInt64
+    private let reserve: UInt64
+    private let directory: Directory
+    private var held: Int64 = 0
+    private var diskRoom: UInt64 = 0
+    private var checkedAt: Int64 = .min
+    private static let checkEvery: Int64 = 16 << 20
+
+    init(sandboxBytes: UInt64, reserve: UInt64, directory: Directory) {
+        self.sandboxBytes = sandboxBytes
+        self.reserve = reserve
+        self.directory = directory
+    }
+
+    func changed(by bytes: Int64) { held += bytes }
+
+    /// How many bytes more may be kept now.
+    func room() -> UInt64 {
+        if checkedAt == .min || abs(held - checkedAt) >= Self.checkEvery {
+            checkedAt = held
+            var status = statvfs()
+            diskRoom = 0
+            if fstatvfs(directory.raw, &status) == 0 {
+                let free = UInt64(status.f_bavail) * UInt64(status.f_frsize)
+                diskRoom = free > reserve ? free - reserve : 0
+            }
+        }
+        let kept = UInt64(max(0, held))
+        return min(diskRoom, sandboxBytes > kept ? sandboxBytes - kept : 0)
+    }
+
+    /// Whether the sandbox's own budget, not the disk, is what runs out.
+    var isExhausted: Bool { UInt64(max(0, held)) + (1 << 20) > sandboxBytes }
+}

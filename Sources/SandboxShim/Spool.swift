@@ -1,0 +1,193 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SandboxModel
+import ShimProtocol
+
+/// The writing side of one stream's spool: moves bytes from the process's pipe into a ring file.
+final class Spool {
+    /// What one move of bytes came to.
+    enum Step {
+        case moved(Int)
+        /// Nothing in the pipe for now.
+        case empty
+        /// No room, and a reader is worth waiting for.
+        case full
+        /// Every writer has closed the pipe.
+        case closed
+    }
+
+    /// What an exec may keep of a stream whatever else fills the budgets.
+    private static let least: UInt64 = 64 * 1024
+
+    /// The most bytes kept.
+    let capacity: UInt64
+    private(set) var first: UInt64 = 0
+    private(set) var end: UInt64 = 0
+    private(set) var isClosed = false
+    /// Bytes for which blocks of the disk are held: the most that were kept at one time.
+    private(set) var held: UInt64 = 0
+
+    private let file: Descriptor
+    private let header: UnsafeMutableRawPointer
+
+    /// Makes the spool file of `stream` in an exec's directory.
+    init(_ stream: OutputStream, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
+        self.capacity = capacity
+        let name = SpoolFormat.fileName(stream)
+        file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
+        var page = WireWriter()
+        for word in [SpoolFormat.magic, capacity, 0, 0, 0] as [UInt64] { page.put(word) }
+        let bytes = page.bytes + [UInt8](repeating: 0, count: SpoolFormat.headerSize - page.bytes.count)
+        // Written, not just mapped: its block is there before anything is stored to it.
+        try check(pwrite(file.raw, bytes, bytes.count, 0), "pwrite", name)
+        let mapping = mmap(nil, SpoolFormat.headerSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.raw, 0)
+        guard let mapping, mapping != MAP_FAILED else { throw SystemCallError("mmap", name) }
+        header = mapping
+    }
+
+    deinit { munmap(header, SpoolFormat.headerSize) }
+
+    var extent: StreamExtent { StreamExtent(first: first, end: end, closed: isClosed) }
+
+    private func store(_ value: UInt64, at field: Int) {
+        cordon_store((header + field).assumingMemoryBound(to: UInt64.self), value)
+    }
+
+    /// Moves at most `most` bytes from the pipe. Keeps everything from `keep` on, if that is given,
+    /// by answering `full`; otherwise the oldest bytes make room. `room` is how many bytes more
+    /// than now may be kept.
+    func take(from pipe: Int32, most: Int, keep: UInt64?, room: UInt64) -> Step {
+        let kept = end - first
+        // Something may always be kept, however little room the budgets leave.
+        let mayGrow = min(capacity - kept, kept == 0 ? max(room, Self.least) : room)
+        var count = min(UInt64(most), capacity - end % capacity)
+        if mayGrow < count {
+            // Only as much goes as comes.
+            let waiting = cordon_pipe_fill(pipe)
+            if waiting < 0 {
+                close()
+                return .closed
+            }
+            if waiting == 0 { return .empty }
+            count = min(count, UInt64(waiting))
+        }
+        if mayGrow < count {
+            // What every reader has taken may go; what one still needs stays.
+            let spare = min(max(keep ?? end, first), end) - first
+            count = min(count, mayGrow + spare)
+            if count == 0 { return .full }
+            makeRoom(count - min(count, mayGrow), ofCapacity: capacity - kept < count)
+        }
+        let offset = off_t(SpoolFormat.headerSize) + off_t(end % capacity)
+        let moved = cordon_splice_to_file(pipe, file.raw, offset, Int(count))
+        if moved > 0 {
+            end += UInt64(moved)
+            held = max(held, end - first)
+            store(end, at: SpoolFormat.Field.end)
+            return .moved(moved)
+        }
+        if moved == 0 {
+            close()
+            return .closed
+        }
+        switch errno {
+        case EAGAIN, EINTR: return .empty
+        case ENOSPC, EDQUOT: return dropForDisk(keep)
+        default:
+            close()
+            return .closed
+        }
+    }
+
+    /// Drops the oldest bytes. Where the ring itself is full the new ones take their blocks; else
+    /// their blocks go back to the disk.
+    private func makeRoom(_ count: UInt64, ofCapacity ringIsFull: Bool) {
+        guard count > 0 else { return }
+        if ringIsFull {
+            // Readers see what is gone before any of it is overwritten.
+            first += count
+            store(first, at: SpoolFormat.Field.first)
+        } else {
+            discard(below: first + count)
+        }
+    }
+
+    /// The disk is full: give back what can go, else wait until there is room again.
+    private func dropForDisk(_ keep: UInt64?) -> Step {
+        let target = min(keep ?? end, end)
+        if target > first {
+            discard(below: target)
+            return .moved(0)
+        }
+        return .full
+    }
+
+    /// Drops everything below an offset and gives its blocks back.
+    func discard(below offset: UInt64) {
+        let from = first
+        let to = min(offset, end)
+        guard to > from else { return }
+        first = to
+        store(first, at: SpoolFormat.Field.first)
+        var position = from
+        while position < to {
+            let place = position % capacity
+            let count = min(to - position, capacity - place)
+            _ = cordon_punch_hole(file.raw, off_t(SpoolFormat.headerSize) + off_t(place), off_t(count))
+            position += count
+        }
+        held = end - first
+    }
+
+    /// Nothing will be added.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        store(1, at: SpoolFormat.Field.closed)
+    }
+}
+
+/// The writing side of an exec's index. Entries of one stream that follow each other closely are one.
+final class SpoolIndex {
+    private static let joinWithin: UInt64 = 10_000_000
+
+    private let file: Descriptor
+    private var count: UInt64 = 0
+    private var last: LogEntry?
+
+    init(in directory: Directory) throws(SystemCallError) {
+        file = try directory.open(IndexFormat.fileName, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
+        var page = WireWriter()
+        page.put(IndexFormat.magic)
+        page.put(UInt64(0))
+        let bytes = page.bytes + [UInt8](repeating: 0, count: IndexFormat.headerSize - page.bytes.count)
+        try check(pwrite(file.raw, bytes, bytes.count, 0), "pwrite", IndexFormat.fileName)
+    }
+
+    /// Notes that `length` bytes of `stream` were written at `offset`, now.
+    func note(_ stream: OutputStream, offset: UInt64, length: Int) {
+        let now = cordon_boottime_ns()
+        if let last, last.stream == stream, last.offset + UInt64(last.length) == offset,
+            now - last.monotonic < Self.joinWithin, last.length + length <= Int(UInt32.max)
+        {
+            var joined = last
+            joined.length += length
+            write(joined, at: count - 1)
+            self.last = joined
+            return
+        }
+        let entry = LogEntry(stream: stream, offset: offset, length: length, at: .now(), monotonic: now)
+        write(entry, at: count)
+        count += 1
+        last = entry
+        var total = count.littleEndian
+        _ = pwrite(file.raw, &total, 8, 8)
+    }
+
+    private func write(_ entry: LogEntry, at number: UInt64) {
+        let bytes = IndexFormat.bytes(entry)
+        let place = off_t(IndexFormat.headerSize) + off_t(number % IndexFormat.capacity) * off_t(IndexFormat.entrySize)
+        _ = pwrite(file.raw, bytes, bytes.count, place)
+    }
+}

@@ -1,0 +1,117 @@
+import CLinux
+import Glibc
+import LinuxSystem
+
+/// A connected socket that carries frames, driven by an event loop. Bounded in both directions:
+/// a peer that sends nonsense or takes nothing is cut off.
+public final class FrameChannel {
+    private static let mostOutbound = 8 << 20
+
+    private let socket: Descriptor
+    private let loop: EventLoop
+    private var inbound = FrameAssembler()
+    private var outbound: [UInt8] = []
+    private var sent = 0
+    private var isOpen = false
+    /// Called for each whole frame. Throwing closes the connection.
+    public var onFrame: (Frame) throws -> Void = { _ in }
+    /// Called once, when the connection is over; the channel may be let go then.
+    public var onClose: () -> Void = {}
+
+    /// Takes over a connected socket, and makes it non-blocking.
+    public init(socket: consuming Descriptor, loop: EventLoop) {
+        self.socket = socket
+        self.loop = loop
+    }
+
+    public var raw: Int32 { socket.raw }
+
+    /// Starts to read.
+    public func open() {
+        isOpen = true
+        _ = cordon_set_nonblocking(socket.raw)
+        do {
+            try loop.watch(socket.raw, for: .readable) { [unowned self] readiness in
+                if readiness.contains(.writable) { self.flush() }
+                if !readiness.subtracting(.writable).isEmpty { self.receive() }
+            }
+        } catch { close() }
+    }
+
+    private func receive() {
+        var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+        while isOpen {
+            let count = recv(socket.raw, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 && errno == EAGAIN { return }
+            if count <= 0 {
+                close()
+                return
+            }
+            inbound.append(buffer[..<count])
+            do {
+                while isOpen, let frame = try inbound.next() { try onFrame(frame) }
+            } catch {
+                close()
+                return
+            }
+            if count < buffer.count { return }
+        }
+    }
+
+    /// Sends a message; what the socket doesn't take at once waits.
+    public func send(_ message: some Message, request: UInt64) {
+        guard isOpen else { return }
+        let bytes = Frame.bytes(message, request: request)
+        guard outbound.count - sent + bytes.count <= Self.mostOutbound else {
+            close()
+            return
+        }
+        outbound.append(contentsOf: bytes)
+        flush()
+    }
+
+    private func flush() {
+        while isOpen, sent < outbound.count {
+            let count = outbound[sent...].withUnsafeBytes {
+                Glibc.send(socket.raw, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
+            }
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 && errno == EAGAIN {
+                loop.change(socket.raw, to: [.readable, .writable])
+                return
+            }
+            if count < 0 {
+                close()
+                return
+            }
+            sent += count
+        }
+        guard isOpen else { return }
+        outbound.removeAll(keepingCapacity: outbound.count < 64 * 1024)
+        sent = 0
+        loop.change(socket.raw, to: .readable)
+    }
+
+    /// Waits until everything that was sent has been taken, at most a second.
+    public func drain() {
+        guard isOpen, sent < outbound.count else { return }
+        _ = cordon_set_blocking_with_timeout(socket.raw)
+        while sent < outbound.count {
+            let count = outbound[sent...].withUnsafeBytes {
+                Glibc.send(socket.raw, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count <= 0 { return }
+            sent += count
+        }
+    }
+
+    public func close() {
+        guard isOpen else { return }
+        isOpen = false
+        loop.unwatch(socket.raw)
+        // Not before the handler that runs now has returned.
+        let onClose = self.onClose
+        loop.afterTurn { onClose() }
+    }
+}
