@@ -82,7 +82,7 @@ let package = Package(
 
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
-        .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", logging]),
+        .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
     ],
     swiftLanguageModes: [.v6]

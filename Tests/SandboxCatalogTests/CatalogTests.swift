@@ -25,7 +25,9 @@ private final class Directory {
 @Suite struct CatalogTests {
     private let caller = Caller(tokenID: "tk-x")
 
-    private func sandbox(_ spec: SandboxSpec = SandboxSpec(), at: Int64 = Int64.random(in: 1..<1 << 50)) throws -> SandboxSnapshot {
+    private func sandbox(
+        _ spec: SandboxSpec = SandboxSpec(), at: Int64 = Int64.random(in: 1..<1 << 50)
+    ) throws -> SandboxSnapshot {
         SandboxSnapshot(
             id: .mint(lead: "abcd"), spec: spec, appID: .mint(), status: .creating,
             createdAt: Timestamp(microseconds: at))

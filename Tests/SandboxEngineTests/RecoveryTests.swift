@@ -1,3 +1,4 @@
+import GRDB
 import SandboxEngine
 import SandboxModel
 import Testing
@@ -95,6 +96,22 @@ import Testing
         #expect(after.host.with { $0.forgotten.contains(stray) })
     }
 
+    @Test("a sandbox whose record can't be read is neither ended nor forgotten")
+    func unreadable() async throws {
+        let before = try await Fixture()
+        let sandbox = try await before.create()
+        let other = try await before.create()
+        var patient = Configuration()
+        patient.busyMode = .timeout(5)
+        try await DatabaseQueue(path: before.directory + "/live.db", configuration: patient).write {
+            try $0.execute(sql: "UPDATE sandboxes SET spec = '[]' WHERE id = ?", arguments: [sandbox.id.text])
+        }
+        let after = try await before.restarted()
+        #expect(after.host.with { $0.terminations.isEmpty && $0.forgotten.isEmpty })
+        #expect(try await after.engine.sandbox(other.id).status == .running)
+        #expect(try await after.catalog.records.sandboxes().unreadable == [sandbox.id])
+    }
+
     @Test("a termination that was interrupted is finished, with one event for the request")
     func interruptedTermination() async throws {
         let before = try await Fixture()
@@ -104,7 +121,8 @@ import Testing
         #expect(await eventually { before.host.with { $0.held.count } == 1 })
         #expect(
             try await eventually {
-                try await before.engine.events(of: sandbox.id, after: 0, waitingUpTo: .zero).contains { $0.kind == .terminateRequested }
+                let events = try await before.engine.events(of: sandbox.id, after: 0, waitingUpTo: .zero)
+                return events.contains { $0.kind == .terminateRequested }
             })
         let after = try await before.restarted()
         let ended = try await after.engine.terminate(sandbox.id)

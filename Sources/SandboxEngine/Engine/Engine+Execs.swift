@@ -12,7 +12,7 @@ extension Engine {
                 case .new: return try await sandbox.startExec(spec, by: caller, key: key)
                 case .existing(let text):
                     guard let exec = ExecID(text) else { throw CordonError.keyConflict(key) }
-                    return try await sandbox.exec(exec)
+                    return try await sandbox.earlierExec(exec)
                 case .conflict: throw CordonError.keyConflict(key)
                 }
             }

@@ -57,6 +57,8 @@ extension Engine {
         do {
             try await world.records.expireKeys(
                 before: Timestamp(microseconds: now.microseconds - Self.keyLifetime.microseconds))
+            // Without this an idle service that was unready once would stay so.
+            world.journal.noteSuccess()
         } catch {
             world.logger.error("old keys could not be forgotten", metadata: ["error": "\(error)"])
         }

@@ -32,6 +32,9 @@ package final class Journal: Sendable {
     /// Whether the latest write went wrong: what happens now may not be on record.
     package var isFailing: Bool { state.withLock(\.isFailing) }
 
+    /// Something was written elsewhere: the records take writes again.
+    package func noteSuccess() { state.withLock { $0.isFailing = false } }
+
     /// Hands changes over without waiting. A failure is logged and makes the service unready.
     package func write(_ changes: [RecordChange]) {
         guard !changes.isEmpty else { return }

@@ -33,6 +33,13 @@ extension Sandbox {
         }
     }
 
+    /// The exec that an earlier request made, once it is known whether it runs.
+    func earlierExec(_ exec: ExecID) async throws -> ExecSnapshot {
+        try await untilLaunched()
+        guard let existing = try await anyExec(exec) else { throw CordonError.noExec(exec, in: id) }
+        return existing
+    }
+
     /// Every exec of this sandbox, oldest first.
     func allExecs() async throws -> [ExecSnapshot] {
         try await untilLaunched()
@@ -118,10 +125,12 @@ extension Sandbox {
         do {
             hosted = try await world.host.startExec(order(for: exec), in: id)
         } catch {
+            // The record and its key go before the caller hears of it: its repeat must start anew.
+            // A write that fails is logged there, and recovery removes what never ran.
+            if execs[exec.id]?.isOver == false { try? await world.journal.commit([.execRemoved(exec.id, of: id)]) }
             // The sandbox can have ended meanwhile, and its exec with it; that is on record then.
             if let now = execs[exec.id], now.isOver { return now }
             drop(exec)
-            world.journal.write([.execRemoved(exec.id, of: id)])
             throw error
         }
         guard let now = execs[exec.id], case .starting = now.status else { return execs[exec.id] ?? exec }

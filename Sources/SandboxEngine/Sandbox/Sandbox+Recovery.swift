@@ -14,7 +14,8 @@ extension Sandbox {
             try readoptDeadline(hosted.deadline)
             var changes: [RecordChange] = []
             for exec in execs.unfinished {
-                changes += try reconcile(exec, with: hosted.execs.first { $0.id == exec.id }, sandboxIsOver: hosted.ending != nil, at: now)
+                let atHost = hosted.execs.first { $0.id == exec.id }
+                changes += try reconcile(exec, with: atHost, sandboxIsOver: hosted.ending != nil, at: now)
             }
             if hosted.ending == nil { changes += event(.readopted, at: now) }
             world.journal.write(changes)
@@ -24,7 +25,10 @@ extension Sandbox {
 
     /// A change of the deadline can have reached the machine's side and not the record.
     private func readoptDeadline(_ deadline: Timestamp) throws {
-        guard case .running(let running) = lifecycle, running.deadline != deadline else { return }
+        guard case .running(let running) = lifecycle else { return }
+        // The machine's side counts on another clock: what it converts back is off by a little.
+        let difference = deadline.microseconds - running.deadline.microseconds
+        guard abs(difference) > 10_000 else { return }
         try lifecycle.setDeadline(deadline)
         spec.timeout = .microseconds(deadline.microseconds - running.startedAt.microseconds)
         publish(currentSnapshot())
