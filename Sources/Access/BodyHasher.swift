@@ -16,7 +16,8 @@ public struct BodyHasher: Sendable {
         let path = directory + "/" + Self.fileName
         if let bytes = try PrivateFile.read(path) {
             guard bytes.count == Self.keyBytes else {
-                throw PrivateFile.Failure(file: Self.fileName, step: "its size is not \(Self.keyBytes) bytes", code: EINVAL)
+                throw PrivateFile.Failure(
+                    file: Self.fileName, step: "its size is not \(Self.keyBytes) bytes", code: EINVAL)
             }
             key = SymmetricKey(data: bytes)
         } else {

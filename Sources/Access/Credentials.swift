@@ -45,7 +45,8 @@ public struct Credentials: Sendable, Hashable, Codable {
     public func write(in directory: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try PrivateFile.write([UInt8](try encoder.encode(self)) + [UInt8(ascii: "\n")], to: directory + "/" + Self.fileName)
+        try PrivateFile.write(
+            [UInt8](try encoder.encode(self)) + [UInt8(ascii: "\n")], to: directory + "/" + Self.fileName)
     }
 
     /// Credentials that work, in the file and returned: the ones that are there, with the present

@@ -25,7 +25,8 @@ enum PrivateFile {
         }
         guard rename(temporary, path) == 0 else { throw Failure(file: name, step: "rename", code: errno) }
         // The new name survives power loss only once the directory is on disk as well.
-        let directory = open(URL(fileURLWithPath: path).deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let directory = open(
+            URL(fileURLWithPath: path).deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw Failure(file: name, step: "open the directory", code: errno) }
         defer { close(directory) }
         guard fsync(directory) == 0 else { throw Failure(file: name, step: "sync the directory", code: errno) }

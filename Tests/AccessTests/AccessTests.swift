@@ -93,7 +93,8 @@ private final class Directory {
         #expect(hash.count == 32)
         #expect(try BodyHasher(directory: directory.path).hash(body) == hash)
         #expect(try BodyHasher(directory: other.path).hash(body) != hash)
-        let mode = try FileManager.default.attributesOfItem(atPath: directory.path + "/body-hash.key")[.posixPermissions]
+        let mode = try FileManager.default.attributesOfItem(atPath: directory.path + "/body-hash.key")[
+            .posixPermissions]
         #expect((mode as? Int) == 0o600)
     }
 }

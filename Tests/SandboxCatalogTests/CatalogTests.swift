@@ -37,7 +37,8 @@ private final class Directory {
         get throws {
             SandboxSpec(
                 app: try AppName("app"), name: try SandboxName("name"), tags: try Tags(["k/1": "ü"]), image: "host",
-                command: try CommandSpec(argv: ["sh", "-c", "\u{1}\"\\🙂\n"]), environment: try Environment(["A": "b=c\u{7f}"]),
+                command: try CommandSpec(argv: ["sh", "-c", "\u{1}\"\\🙂\n"]),
+                environment: try Environment(["A": "b=c\u{7f}"]),
                 workdir: "/w", timeout: .milliseconds(1500), idleTimeout: .seconds(3),
                 resources: Resources(
                     cpuMillicores: .init(request: 1, limit: 2), memoryMiB: .init(request: 3, limit: 4), pidsLimit: 5),
@@ -93,18 +94,21 @@ private final class Directory {
         let key = IdempotencyKey(key: "k", route: "r", bodyHash: [1])
         let other = IdempotencyKey(key: "k", route: "r", bodyHash: [2])
         #expect(try await records.begin(first, events: [], key: key, by: caller) == .new)
-        #expect(try await records.begin(try sandbox(at: 11), events: [], key: key, by: caller) == .existing(first.id.text))
+        #expect(
+            try await records.begin(try sandbox(at: 11), events: [], key: key, by: caller) == .existing(first.id.text))
         #expect(try await records.begin(try sandbox(at: 12), events: [], key: other, by: caller) == .conflict)
         #expect(try await records.sandboxes().sandboxes.count == 1)
         #expect(
             try await records.outcome(of: key, by: caller, in: nil, at: Timestamp(microseconds: day))
                 == .existing(first.id.text))
         #expect(try await records.outcome(of: key, by: caller, in: nil, at: Timestamp(microseconds: day + 10)) == .new)
-        #expect(try await records.outcome(of: key, by: Caller(tokenID: "y"), in: nil, at: .init(microseconds: 11)) == .new)
+        #expect(
+            try await records.outcome(of: key, by: Caller(tokenID: "y"), in: nil, at: .init(microseconds: 11)) == .new)
         #expect(try await records.begin(try sandbox(at: day + 10), events: [], key: other, by: caller) == .new)
         let second = try #require(try await records.sandboxes().sandboxes.last?.snapshot.id)
         try await records.remove(second)
-        #expect(try await records.outcome(of: other, by: caller, in: nil, at: Timestamp(microseconds: day + 11)) == .new)
+        #expect(
+            try await records.outcome(of: other, by: caller, in: nil, at: Timestamp(microseconds: day + 11)) == .new)
     }
 
     @Test("a bad change takes its whole transaction with it")
@@ -191,7 +195,9 @@ private final class Directory {
             execs.append(try await clock.measure { _ = try await records.beginExec(exec, key: nil, by: caller) })
         }
         let sorted = (pairs.sorted(), execs.sorted())
-        print("begin+started: p50 \(sorted.0[250]), p99 \(sorted.0[495]); beginExec: p50 \(sorted.1[250]), p99 \(sorted.1[495])")
+        print(
+            "begin+started: p50 \(sorted.0[250]), p99 \(sorted.0[495]); beginExec: p50 \(sorted.1[250]), p99 \(sorted.1[495])"
+        )
         // Ten times what was measured on a quiet machine: this finds a lost index, not a busy neighbour.
         #expect(sorted.0[250] < .milliseconds(4))
     }

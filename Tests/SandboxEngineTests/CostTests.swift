@@ -49,6 +49,8 @@ import Testing
         let after = try await before.restarted()
         print("recovery of 1,000 running and 1,000 ended: \(clock.now - start)")
         #expect(clock.now - start < .seconds(5))
-        #expect(try await after.engine.sandboxes(matching: SandboxQuery(state: .running, limit: 1000)).sandboxes.count == 1000)
+        #expect(
+            try await after.engine.sandboxes(matching: SandboxQuery(state: .running, limit: 1000)).sandboxes.count
+                == 1000)
     }
 }

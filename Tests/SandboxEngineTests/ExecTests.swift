@@ -87,7 +87,8 @@ import Testing
         let ending = try #require(try await fixture.engine.exec(exec.id, in: sandbox.id).status.ending)
         #expect(ending.reason == .terminated)
         #expect(ending.detail?.contains("timed_out") == true)
-        #expect(await code { try await fixture.engine.signal(exec.id, in: sandbox.id, number: 15) } == .failedPrecondition)
+        #expect(
+            await code { try await fixture.engine.signal(exec.id, in: sandbox.id, number: 15) } == .failedPrecondition)
     }
 
     @Test("a start that the machine refuses leaves no exec, and a repeat starts it")
@@ -113,7 +114,10 @@ import Testing
         fixture.host.endExec(try #require(ExecID("b")), in: sandbox.id, ended)
         for number in 0..<80 {
             let exec = try #require(ExecID("n\(number)"))
-            #expect(await eventually { await code { _ = try await fixture.start(try sh("n\(number)"), in: sandbox.id) } == nil })
+            #expect(
+                await eventually {
+                    await code { _ = try await fixture.start(try sh("n\(number)"), in: sandbox.id) } == nil
+                })
             fixture.host.endExec(exec, in: sandbox.id, ended)
         }
         let execs = try await fixture.engine.execs(in: sandbox.id)

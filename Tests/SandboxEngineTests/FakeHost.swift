@@ -122,7 +122,9 @@ final class FakeHost: SandboxHost {
         let outcome = with { state -> Result<HostedExec, any Error> in
             if let failure = state.execFailure { return .failure(failure) }
             state.execOrders.append(order)
-            if let existing = state.sandboxes[id]?.execs.first(where: { $0.id == order.id }) { return .success(existing) }
+            if let existing = state.sandboxes[id]?.execs.first(where: { $0.id == order.id }) {
+                return .success(existing)
+            }
             let exec = HostedExec(id: order.id, startedAt: .now(), status: .running)
             state.sandboxes[id]?.execs.append(exec)
             return .success(exec)

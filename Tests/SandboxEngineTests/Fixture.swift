@@ -51,7 +51,9 @@ final class Fixture: Sendable {
         return try await Fixture(directory, host.afterRestart(), clock, limits, owns: false)
     }
 
-    func create(_ spec: SandboxSpec = SandboxSpec(), key: String? = nil, body: UInt8 = 1) async throws -> SandboxSnapshot {
+    func create(_ spec: SandboxSpec = SandboxSpec(), key: String? = nil, body: UInt8 = 1) async throws
+        -> SandboxSnapshot
+    {
         try await engine.create(spec, by: Self.caller, key: key.map { Self.key($0, body) })
     }
 

@@ -7,8 +7,12 @@ import Testing
     func sharedTermination() async throws {
         let fixture = try await Fixture()
         let sandbox = try await fixture.create()
+        fixture.host.with { $0.isHeld = true }
         let endings = try await withThrowingTaskGroup(of: SandboxSnapshot.self) { group in
             for _ in 0..<50 { group.addTask { try await fixture.engine.terminate(sandbox.id) } }
+            // Time for all of them to come while the first is under way.
+            try await Task.sleep(for: .milliseconds(50))
+            fixture.host.release()
             return try await group.reduce(into: Set<SandboxSnapshot>()) { $0.insert($1) }
         }
         #expect(endings.count == 1)
@@ -137,6 +141,7 @@ import Testing
         let ended = try await fixture.engine.sandboxes(matching: SandboxQuery(state: .ended))
         #expect(ended.sandboxes.map(\.id) == [expected[0]])
         #expect(try await fixture.engine.sandboxes(matching: SandboxQuery(app: try AppName("a3"))).sandboxes.count == 5)
-        #expect(try await fixture.engine.sandboxes(matching: SandboxQuery(tags: try Tags(["all": "no"]))).sandboxes.isEmpty)
+        #expect(
+            try await fixture.engine.sandboxes(matching: SandboxQuery(tags: try Tags(["all": "no"]))).sandboxes.isEmpty)
     }
 }

@@ -61,7 +61,8 @@ import Testing
             let kinds = events.filter { $0.exec == exec.id }.map(\.kind)
             let isDone = exec.status.ending != nil
             // One that starts while its sandbox ends never ran.
-            #expect(kinds == (isDone ? [.execStarted, .execEnded] : [.execStarted]) || (isOver && kinds == [.execEnded]))
+            #expect(
+                kinds == (isDone ? [.execStarted, .execEnded] : [.execStarted]) || (isOver && kinds == [.execEnded]))
             #expect(isDone || !isOver)
         }
     }

@@ -12,7 +12,8 @@ public struct Catalog: Sendable {
     /// Opens both files in `directory` (which must exist), making or migrating them as needed.
     /// Throws `CatalogError`, among others for a file that a newer version wrote.
     public init(directory: String, logger: Logger) throws {
-        let live = try DatabaseFile.pool(at: directory + "/live.db", durability: .process, migrator: LiveSchema.migrator)
+        let live = try DatabaseFile.pool(
+            at: directory + "/live.db", durability: .process, migrator: LiveSchema.migrator)
         let catalog = try DatabaseFile.pool(
             at: directory + "/catalog.db", durability: .power, migrator: CatalogSchema.migrator)
         records = LiveRecords(live: live, catalog: catalog, logger: logger)

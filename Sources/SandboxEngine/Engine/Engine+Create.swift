@@ -18,7 +18,8 @@ extension Engine {
 
     /// Reserve, write the intent, launch, write the start. What fails leaves nothing: no name, no
     /// record, no sandbox.
-    private func creation(of spec: SandboxSpec, by caller: Caller, key: IdempotencyKey?) async throws -> SandboxSnapshot {
+    private func creation(of spec: SandboxSpec, by caller: Caller, key: IdempotencyKey?) async throws -> SandboxSnapshot
+    {
         let appID = try await world.records.app(named: spec.app)
         let sandbox = try world.registry.reserve(spec, appID: appID, world: world)
         switch try await begin(sandbox, by: caller, key: key) {

@@ -45,7 +45,9 @@ extension Engine {
         }
     }
 
-    private func recover(_ record: RecordedSandbox, _ hosted: HostedSandbox?, at now: Timestamp) async throws -> Sandbox? {
+    private func recover(_ record: RecordedSandbox, _ hosted: HostedSandbox?, at now: Timestamp) async throws
+        -> Sandbox?
+    {
         let id = record.snapshot.id
         switch (record.snapshot.status, hosted) {
         case (.creating, nil):

@@ -41,7 +41,8 @@ extension Engine {
         return try await world.boundary.during("waiting for a sandbox") { try await sandbox.waitForEnding(upTo: limit) }
     }
 
-    public func events(of id: SandboxID, after number: Int, waitingUpTo limit: Duration) async throws -> [SandboxEvent] {
+    public func events(of id: SandboxID, after number: Int, waitingUpTo limit: Duration) async throws -> [SandboxEvent]
+    {
         let sandbox = try find(id)
         return try await world.boundary.during("reading events") {
             try await sandbox.events(after: number, waitingUpTo: limit)

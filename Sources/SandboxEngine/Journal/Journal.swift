@@ -81,7 +81,7 @@ package final class Journal: Sendable {
             try await records.commit(batch.flatMap(\.changes))
             state.withLock { $0.isFailing = false }
             for entry in batch { entry.done?.resume() }
-        } catch where batch.count > 1 {
+        } catch  where batch.count > 1 {
             // One bad change must not take the others with it.
             for entry in batch { await write([entry]) }
         } catch {

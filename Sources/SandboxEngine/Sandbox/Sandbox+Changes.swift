@@ -24,7 +24,8 @@ extension Sandbox {
         return try await task.value
     }
 
-    private func changeDeadlines(_ timeout: Duration?, _ idleTimeout: IdleTimeoutChange) async throws -> SandboxSnapshot {
+    private func changeDeadlines(_ timeout: Duration?, _ idleTimeout: IdleTimeoutChange) async throws -> SandboxSnapshot
+    {
         try await requireRunning()
         guard case .running(let running) = lifecycle, timeout != nil || idleTimeout != .keep else {
             return currentSnapshot()
@@ -43,7 +44,8 @@ extension Sandbox {
         }
         if let deadline { try lifecycle.setDeadline(deadline) }
         publish(currentSnapshot())
-        let changes = [RecordChange.deadlines(id, spec: spec, deadline: deadline ?? now.deadline)] + event(.deadlinesChanged)
+        let changes =
+            [RecordChange.deadlines(id, spec: spec, deadline: deadline ?? now.deadline)] + event(.deadlinesChanged)
         waiters.wake(.events)
         try await world.journal.commit(changes)
         return currentSnapshot()

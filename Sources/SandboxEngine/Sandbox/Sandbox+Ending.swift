@@ -53,7 +53,7 @@ extension Sandbox {
             do {
                 let ending = try await world.host.terminate(id, detail: "terminate was called")
                 try finish(ending)
-            } catch where lifecycle.isOver {
+            } catch  where lifecycle.isOver {
                 // It ended by itself, and was reported, while we asked.
             }
         }

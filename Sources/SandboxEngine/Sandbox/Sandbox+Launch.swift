@@ -29,7 +29,8 @@ extension Sandbox {
         do {
             try lifecycle.abandon(because: error.code)
         } catch {
-            world.logger.error("a creation could not be abandoned", metadata: ["sandbox": "\(id)", "error": "\(error)"])
+            world.logger.error(
+                "a creation could not be abandoned", metadata: ["sandbox": "\(id)", "error": "\(error)"])
             return
         }
         world.registry.remove(self)

@@ -77,7 +77,8 @@ actor Sandbox {
 
     /// The next event's change; its number is taken.
     func event(
-        _ kind: SandboxEventKind, at: Timestamp? = nil, exec: ExecID? = nil, ending: Ending? = nil, detail: String? = nil
+        _ kind: SandboxEventKind, at: Timestamp? = nil, exec: ExecID? = nil, ending: Ending? = nil,
+        detail: String? = nil
     ) -> [RecordChange] {
         lastEvent += 1
         let event = SandboxEvent(
