@@ -16,7 +16,8 @@ public struct Catalog: Sendable {
             at: directory + "/live.db", durability: .process, migrator: LiveSchema.migrator)
         let catalog = try DatabaseFile.pool(
             at: directory + "/catalog.db", durability: .power, migrator: CatalogSchema.migrator)
-        records = LiveRecords(live: live, catalog: catalog, logger: logger)
+        records = LiveRecords(
+            live: live, catalog: catalog, checkpointer: try Checkpointer(for: live), logger: logger)
         tokens = TokenStore(catalog: catalog)
     }
 }

@@ -18,7 +18,7 @@ extension LiveRecords {
         _ sandbox: SandboxSnapshot, events: [SandboxEvent], key: IdempotencyKey?, by caller: Caller
     ) async throws -> IdempotencyOutcome {
         let spec = try RowShape.json(SandboxSpecRow(sandbox.spec))
-        return try await live.write { database in
+        return try await write { database in
             if let key, let outcome = try KeyRow.earlier(key, by: caller, in: nil, at: sandbox.createdAt, database) {
                 return outcome
             }
@@ -38,7 +38,7 @@ extension LiveRecords {
         _ exec: ExecSnapshot, key: IdempotencyKey?, by caller: Caller
     ) async throws -> IdempotencyOutcome {
         let spec = try RowShape.json(ExecSpecRow(exec.spec))
-        return try await live.write { database in
+        return try await write { database in
             if let key,
                 let outcome = try KeyRow.earlier(key, by: caller, in: exec.sandbox, at: exec.createdAt, database)
             {

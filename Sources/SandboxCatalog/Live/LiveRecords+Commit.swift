@@ -5,7 +5,7 @@ import SandboxModel
 extension LiveRecords {
     public func commit(_ changes: [RecordChange]) async throws {
         guard !changes.isEmpty else { return }
-        try await live.write { database in
+        try await write { database in
             for change in changes { try Self.apply(change, to: database) }
         }
     }

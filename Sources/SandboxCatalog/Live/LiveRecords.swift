@@ -16,16 +16,24 @@ public final class LiveRecords: SandboxRecords {
     let live: DatabasePool
     let logger: Logger
     private let catalog: DatabasePool
+    private let checkpointer: Checkpointer
     private let apps = Mutex<[AppName: AppID]>([:])
 
-    init(live: DatabasePool, catalog: DatabasePool, logger: Logger) {
+    init(live: DatabasePool, catalog: DatabasePool, checkpointer: Checkpointer, logger: Logger) {
         self.live = live
         self.catalog = catalog
+        self.checkpointer = checkpointer
         self.logger = logger
     }
 
+    /// Runs `changes` in one transaction of `live.db`.
+    func write<Value: Sendable>(_ changes: @Sendable @escaping (Database) throws -> Value) async throws -> Value {
+        defer { checkpointer.noteCommit() }
+        return try await live.write(changes)
+    }
+
     public func node() async throws -> NodeName {
-        let name = try await live.write { database in
+        let name = try await write { database in
             try database.execute(
                 sql: "INSERT OR IGNORE INTO node (only, name) VALUES (1, ?)", arguments: [NodeName.mint().text])
             return try String.fetchOne(database, sql: "SELECT name FROM node")
@@ -55,13 +63,13 @@ public final class LiveRecords: SandboxRecords {
     }
 
     public func remove(_ id: SandboxID) async throws {
-        try await live.write { database in
+        try await write { database in
             try database.cachedStatement(sql: "DELETE FROM sandboxes WHERE id = ?").execute(arguments: [id.text])
         }
     }
 
     public func expireKeys(before: Timestamp) async throws {
-        try await live.write { database in
+        try await write { database in
             try database.cachedStatement(sql: "DELETE FROM idempotency WHERE used_at < ?")
                 .execute(arguments: [before.microseconds])
         }
