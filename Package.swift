@@ -55,7 +55,7 @@ let package = Package(
         .target(
             name: "SandboxRuntime",
             dependencies: ["LinuxSystem", "SandboxModel", "ShimProtocol", nioCore, nioPosix, logging]),
-        .target(name: "SandboxCatalog", dependencies: ["SandboxModel", grdb]),
+        .target(name: "SandboxCatalog", dependencies: ["SandboxModel", grdb, logging]),
         .target(name: "Access", dependencies: ["SandboxModel", crypto]),
         .target(name: "SandboxEngine", dependencies: ["SandboxModel", logging]),
 
@@ -81,6 +81,9 @@ let package = Package(
         .executableTarget(name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser]),
 
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
+        .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
+        .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
+        .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
     ],
     swiftLanguageModes: [.v6]
 )

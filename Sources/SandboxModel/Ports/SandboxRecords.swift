@@ -6,27 +6,87 @@ public protocol SandboxRecords: Sendable {
     /// The app of that name, made when there is none.
     func app(named name: AppName) async throws -> AppID
 
-    /// Writes the intent to create, with its idempotency key, in one transaction.
+    /// What a key turned out to be, without using it. `sandbox` is the one that an exec's request
+    /// names: the same key on another sandbox is a conflict.
+    func outcome(
+        of key: IdempotencyKey, by caller: Caller, in sandbox: SandboxID?, at now: Timestamp
+    ) async throws -> IdempotencyOutcome
+    /// Writes the intent to create, its first events and its idempotency key, in one transaction.
     /// `existing` when the key was used for the same body, `conflict` when for another.
-    func begin(_ sandbox: SandboxSnapshot, key: IdempotencyKey?, by caller: Caller) async throws -> IdempotencyOutcome
-    func started(_ id: SandboxID, at: Timestamp, deadline: Timestamp) async throws
-    func deadlinesChanged(_ id: SandboxID, spec: SandboxSpec, deadline: Timestamp?) async throws
-    func tagsChanged(_ id: SandboxID, to tags: Tags) async throws
-    func ended(_ id: SandboxID, with ending: Ending) async throws
-    /// Removes a sandbox and all that hangs on it, its idempotency key included.
-    func remove(_ id: SandboxID) async throws
-    /// Every sandbox on record, oldest first.
-    func sandboxes() async throws -> [SandboxSnapshot]
-
+    func begin(
+        _ sandbox: SandboxSnapshot, events: [SandboxEvent], key: IdempotencyKey?, by caller: Caller
+    ) async throws -> IdempotencyOutcome
+    /// Writes the intent to start an exec. `existing` also when the sandbox has an exec of that id.
     func beginExec(_ exec: ExecSnapshot, key: IdempotencyKey?, by caller: Caller) async throws -> IdempotencyOutcome
-    func execChanged(_ exec: ExecSnapshot) async throws
-    func execs(of id: SandboxID) async throws -> [ExecSnapshot]
+    /// Writes all of these in one transaction, in this order: a state and the event that tells of
+    /// it are never seen one without the other.
+    func commit(_ changes: [RecordChange]) async throws
+    /// Removes a sandbox and all that hangs on it, its idempotency keys included.
+    func remove(_ id: SandboxID) async throws
 
-    /// Appends events; their numbers are given by the caller and grow by one.
-    func append(_ events: [SandboxEvent], to id: SandboxID) async throws
+    /// Every sandbox on record, oldest first.
+    func sandboxes() async throws -> RecordedSandboxes
+    /// Every exec on record, oldest first.
+    func execs(of id: SandboxID) async throws -> [ExecSnapshot]
+    func exec(_ exec: ExecID, of id: SandboxID) async throws -> ExecSnapshot?
     func events(of id: SandboxID, after number: Int, limit: Int) async throws -> [SandboxEvent]
     /// Forgets idempotency keys older than this.
     func expireKeys(before: Timestamp) async throws
+}
+
+/// One thing to write down about a sandbox.
+public enum RecordChange: Sendable, Hashable {
+    case started(SandboxID, at: Timestamp, deadline: Timestamp)
+    case deadlines(SandboxID, spec: SandboxSpec, deadline: Timestamp?)
+    case tags(SandboxID, Tags)
+    case ended(SandboxID, Ending)
+    /// An exec's state; the exec is added when it is not on record (the main command).
+    case exec(ExecSnapshot)
+    /// An exec that never came to be; its idempotency key goes with it.
+    case execRemoved(ExecID, of: SandboxID)
+    /// Forgets the oldest ended execs beyond so many.
+    case execsTrimmed(SandboxID, keeping: Int)
+    /// Numbers are given by the caller and grow by one.
+    case event(SandboxEvent, of: SandboxID)
+    /// Forgets events up to and with this number.
+    case eventsTrimmed(SandboxID, upTo: Int)
+}
+
+/// What is on record when the service starts.
+public struct RecordedSandboxes: Sendable {
+    public var sandboxes: [RecordedSandbox]
+    /// Rows that could not be read. They are left as they are, and what they stand for is not
+    /// touched: not reading a record is no reason to end what it tells of.
+    public var unreadable: [SandboxID]
+
+    public init(sandboxes: [RecordedSandbox], unreadable: [SandboxID]) {
+        self.sandboxes = sandboxes
+        self.unreadable = unreadable
+    }
+}
+
+/// A sandbox on record, with what is needed to go on with it.
+public struct RecordedSandbox: Sendable {
+    public var snapshot: SandboxSnapshot
+    /// The number of its latest event; zero without any.
+    public var lastEvent: Int
+    /// Whether somebody had asked for its end.
+    public var terminateRequested: Bool
+    /// How many execs are on record.
+    public var execCount: Int
+    /// Its execs that have no ending yet, oldest first.
+    public var unfinishedExecs: [ExecSnapshot]
+
+    public init(
+        snapshot: SandboxSnapshot, lastEvent: Int, terminateRequested: Bool, execCount: Int,
+        unfinishedExecs: [ExecSnapshot]
+    ) {
+        self.snapshot = snapshot
+        self.lastEvent = lastEvent
+        self.terminateRequested = terminateRequested
+        self.execCount = execCount
+        self.unfinishedExecs = unfinishedExecs
+    }
 }
 
 /// What an idempotency key turned out to be.
@@ -39,7 +99,7 @@ public enum IdempotencyOutcome: Sendable, Hashable {
     case conflict
 }
 
-/// Where access tokens are kept: only a keyed hash of each secret.
+/// Where access tokens are kept: only a hash of each secret.
 public protocol TokenRecords: Sendable {
     /// The hash of the token's secret, or nil when there is no such token.
     func secretHash(of tokenID: String) async throws -> [UInt8]?

@@ -1,0 +1,80 @@
+import Foundation
+import SandboxModel
+
+/// `credentials.json`: where the service listens and a token for it, for clients of the same user.
+public struct Credentials: Sendable, Hashable, Codable {
+    /// The file's name in the data directory.
+    public static let fileName = "credentials.json"
+
+    public var url: String
+    /// Where the gRPC front listens; nil while there is none.
+    public var grpcURL: String?
+    public var tokenID: String
+    public var tokenSecret: String
+
+    enum CodingKeys: String, CodingKey {
+        case url
+        case grpcURL = "grpc_url"
+        case tokenID = "token_id"
+        case tokenSecret = "token_secret"
+    }
+
+    public init(url: String, grpcURL: String? = nil, token: Token) {
+        self.url = url
+        self.grpcURL = grpcURL
+        tokenID = token.id
+        tokenSecret = token.secret
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(url, forKey: .url)
+        // Present, and null: a client need not tell "absent" from "none".
+        try container.encode(grpcURL, forKey: .grpcURL)
+        try container.encode(tokenID, forKey: .tokenID)
+        try container.encode(tokenSecret, forKey: .tokenSecret)
+    }
+
+    /// The credentials in `directory`, or nil when there is no such file.
+    public static func read(in directory: String) throws -> Credentials? {
+        guard let bytes = try PrivateFile.read(directory + "/" + fileName) else { return nil }
+        return try JSONDecoder().decode(Credentials.self, from: Data(bytes))
+    }
+
+    /// Writes the file with mode 0600, whole or not at all.
+    public func write(in directory: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try PrivateFile.write(
+            [UInt8](try encoder.encode(self)) + [UInt8(ascii: "\n")], to: directory + "/" + Self.fileName)
+    }
+
+    /// Credentials that work, in the file and returned: the ones that are there, with the present
+    /// URLs, or a new token when the file is gone or its token isn't on record.
+    ///
+    /// A file that can't be understood is an error, and stays: it may hold the only copy of a secret.
+    public static func establish(
+        in directory: String, url: String, grpcURL: String? = nil, verifier: TokenVerifier
+    ) async throws -> Credentials {
+        var credentials: Credentials
+        if let found = try read(in: directory), try await found.areValid(with: verifier) {
+            credentials = found
+            credentials.url = url
+            credentials.grpcURL = grpcURL
+            if credentials == found { return found }
+        } else {
+            credentials = Credentials(url: url, grpcURL: grpcURL, token: try await verifier.mintToken())
+        }
+        try credentials.write(in: directory)
+        return credentials
+    }
+
+    private func areValid(with verifier: TokenVerifier) async throws -> Bool {
+        do {
+            _ = try await verifier.verify(bearer: tokenID + "." + tokenSecret)
+            return true
+        } catch let error as CordonError where error.code == .unauthenticated {
+            return false
+        }
+    }
+}

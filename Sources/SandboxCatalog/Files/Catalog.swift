@@ -1,0 +1,23 @@
+import GRDB
+import Logging
+
+/// The two files of a data directory: `live.db`, what SIGKILL must not take, and `catalog.db`,
+/// what power loss must not take either.
+public struct Catalog: Sendable {
+    /// Sandboxes, execs, tags, events and idempotency keys.
+    public let records: LiveRecords
+    /// Access tokens.
+    public let tokens: TokenStore
+
+    /// Opens both files in `directory` (which must exist), making or migrating them as needed.
+    /// Throws `CatalogError`, among others for a file that a newer version wrote.
+    public init(directory: String, logger: Logger) throws {
+        let live = try DatabaseFile.pool(
+            at: directory + "/live.db", durability: .process, migrator: LiveSchema.migrator)
+        let catalog = try DatabaseFile.pool(
+            at: directory + "/catalog.db", durability: .power, migrator: CatalogSchema.migrator)
+        records = LiveRecords(
+            live: live, catalog: catalog, checkpointer: try Checkpointer(for: live), logger: logger)
+        tokens = TokenStore(catalog: catalog)
+    }
+}

@@ -1,0 +1,87 @@
+import SandboxModel
+
+extension Engine {
+    public func startExec(
+        _ spec: ExecSpec, in id: SandboxID, by caller: Caller, key: IdempotencyKey?
+    ) async throws -> ExecSnapshot {
+        let sandbox = try find(id)
+        return try await uncancelled("starting an exec") { [self] in
+            guard let key else { return try await sandbox.startExec(spec, by: caller, key: nil) }
+            return try await gate.pass(KeyGate.Scope(key, caller)) {
+                switch try await world.records.outcome(of: key, by: caller, in: id, at: world.clock.now()) {
+                case .new: return try await sandbox.startExec(spec, by: caller, key: key)
+                case .existing(let text):
+                    guard let exec = ExecID(text) else { throw CordonError.keyConflict(key) }
+                    return try await sandbox.earlierExec(exec)
+                case .conflict: throw CordonError.keyConflict(key)
+                }
+            }
+        }
+    }
+
+    public func execs(in id: SandboxID) async throws -> [ExecSnapshot] {
+        let sandbox = try find(id)
+        return try await world.boundary.during("listing execs") { try await sandbox.allExecs() }
+    }
+
+    public func exec(_ exec: ExecID, in id: SandboxID) async throws -> ExecSnapshot {
+        let sandbox = try find(id)
+        return try await world.boundary.during("reading an exec") { try await sandbox.exec(exec) }
+    }
+
+    public func wait(for exec: ExecID, in id: SandboxID, upTo limit: Duration) async throws -> ExecSnapshot {
+        let sandbox = try find(id)
+        return try await world.boundary.during("waiting for an exec") {
+            try await sandbox.waitForExec(exec, upTo: limit)
+        }
+    }
+
+    public func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {
+        guard (1...64).contains(number) else {
+            throw CordonError.invalid(field: "signal", value: "\(number)", rule: "a signal's number, 1–64")
+        }
+        let sandbox = try find(id)
+        try await world.boundary.during("signalling an exec") {
+            try await sandbox.requireUnfinished(exec)
+            try await world.host.signal(exec, in: id, number: number)
+        }
+    }
+
+    public func writeStdin(
+        of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration
+    ) async throws -> StdinState {
+        let sandbox = try find(id)
+        return try await world.boundary.during("writing to stdin") {
+            _ = try await sandbox.exec(exec)
+            return try await world.host.writeStdin(
+                of: exec, in: id, offset: offset, bytes: bytes, end: end,
+                upTo: min(max(limit, .zero), world.limits.maxWait))
+        }
+    }
+
+    public func stdinState(of exec: ExecID, in id: SandboxID) async throws -> StdinState {
+        let sandbox = try find(id)
+        return try await world.boundary.during("reading stdin's state") {
+            _ = try await sandbox.exec(exec)
+            return try await world.host.stdinState(of: exec, in: id)
+        }
+    }
+
+    public func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader {
+        let sandbox = try find(id)
+        return try await world.boundary.during("opening output") {
+            _ = try await sandbox.exec(exec)
+            return try await world.host.output(stream, of: exec, in: id)
+        }
+    }
+
+    public func log(
+        of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int
+    ) async throws -> [LogEntry] {
+        let sandbox = try find(id)
+        return try await world.boundary.during("reading a log") {
+            _ = try await sandbox.exec(exec)
+            return try await world.host.log(of: exec, in: id, since: since, until: until, limit: limit)
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Logging
+import SandboxModel
+
+/// The life of sandboxes: creating, naming, running commands, ending, and finding all of it again
+/// after a restart.
+///
+/// `recover()` comes first and once; then `run()` runs for as long as requests are served. Calls
+/// before recovery is complete throw `unavailable`.
+public final class Engine: SandboxService {
+    let world: World
+    let gate: KeyGate
+
+    /// - Parameters:
+    ///   - host: The machine's side. Its reports are consumed by this engine alone.
+    ///   - records: What survives the process.
+    public init(
+        host: any SandboxHost, records: any SandboxRecords, limits: EngineLimits = EngineLimits(),
+        clock: any EngineClock = SystemClock(), logger: Logger
+    ) {
+        let waiters = WaiterBudget(limit: limits.maxWaiters)
+        world = World(
+            host: host, records: records, clock: clock, limits: limits,
+            journal: Journal(records: records, logger: logger), registry: Registry(), waiters: waiters,
+            boundary: ErrorBoundary(logger: logger), logger: logger)
+        gate = KeyGate(waiters: waiters)
+    }
+
+    /// The sandbox of that id; `notFound` when there is none.
+    func find(_ id: SandboxID) throws(CordonError) -> Sandbox {
+        guard world.registry.isOpen else { throw .notRecovered }
+        guard let sandbox = world.registry.sandbox(id) else { throw .noSandbox(id) }
+        return sandbox
+    }
+
+    /// Runs `work` to its end even when the caller goes away: what was begun is finished, and its
+    /// outcome is on record for a repeat. The caller waits for it.
+    func uncancelled<Value: Sendable>(
+        _ operation: String, _ work: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await world.boundary.during(operation) { try await Task { try await work() }.value }
+    }
+}
