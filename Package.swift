@@ -47,6 +47,8 @@ let package = Package(
 
         // Layer 2: what crosses a boundary.
         .target(name: "ShimProtocol", dependencies: ["CLinux", "LinuxSystem", "SandboxModel"]),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .target(name: "SeccompPolicy", dependencies: ["CSeccomp", yams]),
         .target(name: "CordonAPI", dependencies: ["SandboxModel"]),
 
         // Layer 3: the parts, which never see each other.
@@ -69,7 +71,7 @@ let package = Package(
         .executableTarget(
             name: "cordond",
             dependencies: [
-                "LinuxSystem", "SandboxModel", "SandboxRuntime", "SandboxCatalog", "Access", "SandboxEngine", "RESTFront",
+                "CLinux", "LinuxSystem", "SandboxModel", "SeccompPolicy", "SandboxRuntime", "SandboxCatalog", "Access", "SandboxEngine", "RESTFront",
                 argumentParser, hummingbird, logging, serviceLifecycle,
             ]),
         .executableTarget(
@@ -81,6 +83,7 @@ let package = Package(
         .executableTarget(name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser]),
 
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
+        .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),

@@ -1,0 +1,40 @@
+import LinuxSystem
+import NIOPosix
+import SandboxModel
+import ShimProtocol
+
+extension LocalHost {
+    public func startExec(_ order: ExecOrder, in id: SandboxID) async throws -> HostedExec {
+        try await link(id).call(StartExec(order, in: id), for: ExecState.self).hosted
+    }
+
+    public func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {
+        _ = try await link(id).call(Signal(exec: exec, number: number), for: Done.self)
+    }
+
+    public func writeStdin(
+        of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration
+    ) async throws -> StdinState {
+        let write = WriteStdin(exec: exec, offset: offset, end: end, limit: limit, bytes: bytes)
+        return try await link(id).call(write, for: StdinProgress.self).state
+    }
+
+    public func stdinState(of exec: ExecID, in id: SandboxID) async throws -> StdinState {
+        try await writeStdin(of: exec, in: id, offset: 0, bytes: [], end: false, upTo: .zero)
+    }
+
+    public func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader {
+        let directory = try records.directory(of: exec, in: id)
+        return SpoolReader(stream, of: exec, directory: directory, link: try? link(id))
+    }
+
+    public func log(
+        of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int
+    ) async throws -> [LogEntry] {
+        let directory = try records.directory(of: exec, in: id)
+        // Up to 2 MiB of a file: not on a thread that others wait for.
+        return try await NIOThreadPool.singleton.runIfActive {
+            try IndexFormat.entries(in: directory, since: since, until: until, limit: limit)
+        }
+    }
+}

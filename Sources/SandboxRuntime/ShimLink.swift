@@ -1,0 +1,70 @@
+import NIOCore
+import SandboxModel
+import ShimProtocol
+import Synchronization
+
+/// One living sandbox's shim.
+final class ShimLink: Sendable {
+    let id: SandboxID
+    let startedAt: Timestamp
+    let connection: FrameConnection
+    private let nextReader = Mutex<UInt64>(1)
+    /// Execs whose end has been reported already.
+    private let reported = Mutex<Set<ExecID>>([])
+
+    private init(id: SandboxID, startedAt: Timestamp, connection: FrameConnection) {
+        self.id = id
+        self.startedAt = startedAt
+        self.connection = connection
+    }
+
+    /// Connects to the shim at a socket and asks how its sandbox stands.
+    static func open(
+        _ path: String, on group: any EventLoopGroup, report: @escaping @Sendable (HostReport) -> Void
+    ) async throws -> (ShimLink, ShimStatus) {
+        // Reports can come before the link is made: they name their exec, the status names the sandbox.
+        let link = Mutex<ShimLink?>(nil)
+        let early = Mutex<[ExecState]>([])
+        let connection = try await FrameConnection.connect(to: path, on: group) { frame in
+            guard let ended = try? frame.decode(ExecEnded.self) else { return }
+            let known = link.withLock { known in
+                if known == nil { early.withLock { $0.append(ended.state) } }
+                return known
+            }
+            known?.tell(ended.state, report)
+        }
+        let status: ShimStatus = try await connection.call(Hello())
+        let made = ShimLink(id: status.id, startedAt: status.startedAt, connection: connection)
+        let missed = link.withLock { known in
+            known = made
+            return early.withLock { $0 }
+        }
+        for state in missed { made.tell(state, report) }
+        return (made, status)
+    }
+
+    /// Reports an exec's end, once.
+    func tell(_ state: ExecState, _ report: (HostReport) -> Void) {
+        guard let ending = state.ending, reported.withLock({ $0.insert(state.id).inserted }) else { return }
+        report(.execEnded(id, state.id, ending))
+    }
+
+    /// A number for a new reader of one of its streams.
+    func reader() -> UInt64 {
+        nextReader.withLock { next in
+            next += 1
+            return next
+        }
+    }
+
+    /// Sends a request; a refusal becomes the error that fronts show.
+    func call<Answer: Message>(_ message: some Message, for type: Answer.Type = Answer.self) async throws -> Answer {
+        do {
+            return try await connection.call(message, for: type)
+        } catch let failure as Failure {
+            throw CordonError(failure)
+        } catch is FrameConnection.Lost {
+            throw CordonError(.failedPrecondition, "sandbox \(id) has ended")
+        }
+    }
+}
