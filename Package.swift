@@ -12,6 +12,7 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -66,7 +67,7 @@ let package = Package(
         .target(
             name: "RESTFront",
             dependencies: [
-                "SandboxModel", "CordonAPI", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, logging,
+                "SandboxModel", "CordonAPI", hummingbirdCore, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, logging,
                 serviceLifecycle,
             ],
             // A link to the contract at the top of the repository, compiled in: cordond is one file.
