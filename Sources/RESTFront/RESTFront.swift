@@ -11,6 +11,11 @@ public struct RESTFront: Sendable {
     /// The contract, `openapi.yaml`, as compiled in.
     public static var embeddedOpenAPIDocument: [UInt8] { PackageResources.openapi_yaml }
 
+    /// Every operation that is answered: method and path as in the contract.
+    package static var operations: [(method: String, path: String)] {
+        FrontState.routes.map { ($0.method.rawValue, $0.pattern) }
+    }
+
     let state: FrontState
 
     /// - Parameters:

@@ -21,9 +21,11 @@ struct FrontChannel: ServerChildChannel {
 
     let front: FrontState
     let places: Places
+    /// Connections above the limit that are being told so; more are closed without a word.
+    let refusals = Places(256)
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        guard places.take() else { return refuse(channel) }
+        guard places.take() else { return channel.eventLoop.makeSucceededFuture(.refused(channel)) }
         channel.closeFuture.whenComplete { [places] _ in places.giveBack() }
         let connection = ClientConnection()
         let options = front.options
@@ -46,7 +48,7 @@ struct FrontChannel: ServerChildChannel {
     }
 
     func handle(value: Value, logger: Logger) async {
-        guard case .accepted(let channel, let connection) = value else { return }
+        guard case .accepted(let channel, let connection) = value else { return await refuse(value.channel) }
         let front = front
         let http = HTTP1Channel(responder: { request, writer, _ in
             try await front.answer(request, with: writer, on: connection)
@@ -54,20 +56,25 @@ struct FrontChannel: ServerChildChannel {
         await http.handle(value: channel, logger: logger)
     }
 
-    private func refuse(_ channel: any Channel) -> EventLoopFuture<Value> {
+    /// Says why and closes. Ends the sending side first: the client's request may be on its way, and
+    /// a close with unread bytes resets the connection.
+    private func refuse(_ channel: any Channel) async {
+        guard refusals.take() else {
+            channel.close(promise: nil)
+            return
+        }
+        defer { refusals.giveBack() }
         let answer = GuardAnswer(
             CordonError(.unavailable, "too many connections", retryAfter: .seconds(1)), status: .serviceUnavailable)
         var text = "HTTP/1.1 503 Service Unavailable\r\n"
         for field in answer.head.headerFields { text += "\(field.name): \(field.value)\r\n" }
         var buffer = ByteBuffer(string: text + "\r\n")
         buffer.writeBytes(answer.body)
-        // Ends the sending side first; the client's request may still be on its way.
-        return channel.writeAndFlush(buffer)
-            .flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
-            .map {
-                channel.close(mode: .output, promise: nil)
-                channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
-                return .refused(channel)
-            }
+        do {
+            try await channel.writeAndFlush(buffer)
+            try await channel.close(mode: .output)
+            try await Task.sleep(for: .seconds(1))
+        } catch {}
+        channel.close(promise: nil)
     }
 }

@@ -26,8 +26,10 @@ struct GuardAnswer {
     }
 
     init(_ error: CordonError, status: HTTPResponse.Status) {
-        let (fields, body) = ProblemAnswer.render(error, status: status, requestID: RequestID.mint())
+        let requestID = RequestID.mint()
+        let (fields, body) = ProblemAnswer.render(error, status: status, requestID: requestID)
         var all = fields
+        all[.requestID] = requestID
         all[.connection] = "close"
         all[.contentLength] = String(body.count)
         self.head = HTTPResponse(status: status, headerFields: all)
