@@ -6,10 +6,11 @@
 
 /// The one way in which API types become bytes and come back.
 public enum JSONText {
-    /// Encodes a value with sorted keys.
-    public static func encode(_ value: some Encodable) throws -> [UInt8] {
+    /// Encodes a value with sorted keys; `forPeople` on lines of its own.
+    public static func encode(_ value: some Encodable, forPeople: Bool = false) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        if forPeople { encoder.outputFormatting.insert(.prettyPrinted) }
         return Array(try encoder.encode(value))
     }
 
