@@ -12,8 +12,11 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -32,6 +35,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -64,16 +68,23 @@ let package = Package(
         // Layer 4: fronts, which decode, call and encode.
         .target(
             name: "RESTFront",
-            dependencies: ["SandboxModel", "CordonAPI", "Access", hummingbird, httpTypes, nioCore, nioPosix, logging, crypto]),
-        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix]),
+            dependencies: [
+                "SandboxModel", "CordonAPI", hummingbirdCore, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, logging,
+                serviceLifecycle,
+            ],
+            // A link to the contract at the top of the repository, compiled in: cordond is one file.
+            resources: [.embedInCode("openapi.yaml")]),
+        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1]),
 
         // Layer 5: parse, wire, run.
         .executableTarget(
             name: "cordond",
             dependencies: [
-                "CLinux", "LinuxSystem", "SandboxModel", "SeccompPolicy", "SandboxRuntime", "SandboxCatalog", "Access", "SandboxEngine", "RESTFront",
-                argumentParser, hummingbird, logging, serviceLifecycle,
-            ]),
+                "CLinux", "LinuxSystem", "SandboxModel", "SeccompPolicy", "ShimProtocol", "SandboxRuntime",
+                "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", argumentParser, logging, serviceLifecycle,
+            ],
+            // Links to the policies at the top of the repository, compiled in.
+            resources: [.embedInCode("policies/default.json"), .embedInCode("policies/strict.json")]),
         .executableTarget(
             name: "cordon-launcher", dependencies: ["SandboxLauncher"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
@@ -87,6 +98,12 @@ let package = Package(
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
+        .testTarget(name: "CordonAPITests", dependencies: ["CordonAPI", "SandboxModel"]),
+        .testTarget(
+            name: "RESTFrontTests",
+            dependencies: ["RESTFront", "CordonAPI", "SandboxModel", nioCore, nioPosix, logging, serviceLifecycle, yams]),
+        .testTarget(
+            name: "CordonClientTests", dependencies: ["CordonClient", "CordonAPI", nioCore, nioPosix, nioHTTP1]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -111,6 +111,33 @@ pid_t cordon_spawn(const char *path, char *const argv[], char *const environment
     _exit(127);
 }
 
+pid_t cordon_spawn_daemon(const char *path, char *const argv[], char *const environment[], int log) {
+    const pid_t child = fork();
+    if (child != 0) {
+        if (child > 0) waitpid(child, NULL, 0);
+        return child;
+    }
+    setsid();
+    if (fork() != 0) _exit(0);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int signal = 1; signal < 32; signal++) sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    const int null = open("/dev/null", O_RDONLY);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) _exit(127);
+    cordon_close_range(3, ~0u);
+    execve(path, argv, environment);
+    _exit(127);
+}
+
+int cordon_become(uid_t user, gid_t group) {
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
+        if (prctl(PR_CAPBSET_DROP, capability) < 0) return -1;
+    // Without an id of root's left, the capabilities in effect go too.
+    if (setgroups(0, NULL) < 0 || setresgid(group, group, group) < 0 || setresuid(user, user, user) < 0) return -1;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 int cordon_lower_limits(void) {
     static const struct {
         __rlimit_resource_t resource;

@@ -61,9 +61,9 @@ extension SandboxSupervisor {
     ) throws -> PendingStart {
         let number = nextExec
         nextExec += 1
-        try execRecords.makeNew(start.id.text, mode: 0o2750)
+        // It belongs to the service's group, as its parent does.
+        try execRecords.makeNew(start.id.text, mode: 0o750)
         let directory = try execRecords.directory(start.id.text)
-        try check(fchmod(directory.raw, 0o2750), "fchmod", "exec")
         let leaf = group.child("e-\(number)")
         try Self.makeLeaf(leaf)
         try check(chown("\(leaf.unified)/cgroup.procs", prepare.idBase, prepare.idBase), "chown", "cgroup.procs")

@@ -48,6 +48,11 @@ int cordon_set_file_override(bool enabled);
 /// Gives up every capability but those of `set`, for good.
 int cordon_keep_only_capabilities(uint64_t set);
 pid_t cordon_spawn(const char *path, char *const argv[], char *const environment[], const int *fds, int count);
+/// As `cordon_spawn`, but nobody's child: the program's parent is init, its input empty, its output
+/// and errors in `log`.
+pid_t cordon_spawn_daemon(const char *path, char *const argv[], char *const environment[], int log);
+/// Becomes a user without any right of root's, for good, in every thread.
+int cordon_become(uid_t user, gid_t group);
 /// A user namespace with ids 0..<count mapped to base..<base+count, owned by `base`, in which no
 /// further namespace of any kind can be made. Its descriptor.
 int cordon_user_namespace(uid_t base, unsigned count);

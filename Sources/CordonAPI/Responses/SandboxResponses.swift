@@ -1,0 +1,187 @@
+/// A sandbox as the API shows it.
+public struct Sandbox: Sendable, Hashable, Codable {
+    public var id: String
+    public var app: String
+    public var appID: String
+    public var name: String?
+    public var tags: [String: String]
+    public var image: String
+    /// The main command; absent when there is none.
+    public var argv: [String]?
+    public var workdir: String
+    public var policy: String
+    /// `creating`, `running` or `ended`.
+    public var state: String
+    public var timeoutSeconds: Double
+    public var idleTimeoutSeconds: Double?
+    public var cpu: Amount
+    public var memoryMiB: Amount
+    public var pidsLimit: Int?
+    public var createdAt: APITime
+    public var startedAt: APITime?
+    /// When the lifetime is over.
+    public var deadline: APITime?
+    /// How it ended, once it has.
+    public var result: EndResult?
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case id, app
+        case appID = "app_id"
+        case name, tags, image, argv, workdir, policy, state
+        case timeoutSeconds = "timeout_seconds"
+        case idleTimeoutSeconds = "idle_timeout_seconds"
+        case cpu
+        case memoryMiB = "memory_mib"
+        case pidsLimit = "pids_limit"
+        case createdAt = "created_at"
+        case startedAt = "started_at"
+        case deadline, result
+    }
+
+    public init(
+        id: String, app: String, appID: String, name: String?, tags: [String: String], image: String, argv: [String]?,
+        workdir: String, policy: String, state: String, timeoutSeconds: Double, idleTimeoutSeconds: Double?, cpu: Amount,
+        memoryMiB: Amount, pidsLimit: Int?, createdAt: APITime, startedAt: APITime?, deadline: APITime?, result: EndResult?
+    ) {
+        self.id = id
+        self.app = app
+        self.appID = appID
+        self.name = name
+        self.tags = tags
+        self.image = image
+        self.argv = argv
+        self.workdir = workdir
+        self.policy = policy
+        self.state = state
+        self.timeoutSeconds = timeoutSeconds
+        self.idleTimeoutSeconds = idleTimeoutSeconds
+        self.cpu = cpu
+        self.memoryMiB = memoryMiB
+        self.pidsLimit = pidsLimit
+        self.createdAt = createdAt
+        self.startedAt = startedAt
+        self.deadline = deadline
+        self.result = result
+    }
+}
+
+/// A reserved amount and a limit; cores for `cpu`, MiB for `memory_mib`.
+public struct Amount: Sendable, Hashable, Codable {
+    public var request: Double
+    /// Absent when the service's default limit holds.
+    public var limit: Double?
+
+    public init(request: Double, limit: Double?) {
+        self.request = request
+        self.limit = limit
+    }
+}
+
+/// How an exec or a sandbox ended, with its evidence.
+public struct EndResult: Sendable, Hashable, Codable {
+    /// `exited`, `signalled`, `timed_out`, `idle_timed_out`, `terminated`, `out_of_memory`, `failed_to_start`,
+    /// `supervisor_lost` or `host_restarted`.
+    public var reason: String
+    public var exitCode: Int?
+    public var signal: Int?
+    /// The kernel's raw wait status, where there was one.
+    public var waitStatus: Int?
+    public var detail: String?
+    public var at: APITime
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case reason
+        case exitCode = "exit_code"
+        case signal
+        case waitStatus = "wait_status"
+        case detail, at
+    }
+
+    public init(reason: String, exitCode: Int?, signal: Int?, waitStatus: Int?, detail: String?, at: APITime) {
+        self.reason = reason
+        self.exitCode = exitCode
+        self.signal = signal
+        self.waitStatus = waitStatus
+        self.detail = detail
+        self.at = at
+    }
+}
+
+/// One page of sandboxes, newest first.
+public struct SandboxList: Sendable, Hashable, Codable {
+    public var sandboxes: [Sandbox]
+    /// Pass it as `cursor` for the next page; null on the last.
+    public var nextCursor: String?
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case sandboxes
+        case nextCursor = "next_cursor"
+    }
+
+    public init(sandboxes: [Sandbox], nextCursor: String?) {
+        self.sandboxes = sandboxes
+        self.nextCursor = nextCursor
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(sandboxes, forKey: .sandboxes)
+        try container.encode(nextCursor, forKey: .nextCursor)
+    }
+}
+
+/// The answer of a long poll; `result` is null while it isn't over.
+public struct WaitResponse: Sendable, Hashable, Codable {
+    public var result: EndResult?
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case result
+    }
+
+    public init(result: EndResult?) { self.result = result }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(result, forKey: .result)
+    }
+}
+
+/// Something that happened to a sandbox.
+public struct Event: Sendable, Hashable, Codable {
+    /// Grows by one from 1.
+    public var number: Int
+    public var at: APITime
+    public var kind: String
+    public var execID: String?
+    public var result: EndResult?
+    public var detail: String?
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case number, at, kind
+        case execID = "exec_id"
+        case result, detail
+    }
+
+    public init(number: Int, at: APITime, kind: String, execID: String?, result: EndResult?, detail: String?) {
+        self.number = number
+        self.at = at
+        self.kind = kind
+        self.execID = execID
+        self.result = result
+        self.detail = detail
+    }
+}
+
+/// A sandbox's events, oldest first.
+public struct EventList: Sendable, Hashable, Codable {
+    public var events: [Event]
+
+    public init(events: [Event]) { self.events = events }
+}
+
+/// What `/healthz` and `/readyz` say when all is well.
+public struct HealthResponse: Sendable, Hashable, Codable {
+    public var status: String
+
+    public init(status: String) { self.status = status }
+}

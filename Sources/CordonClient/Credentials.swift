@@ -1,0 +1,60 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+import CordonAPI
+
+/// Where the service is, and the token to show it.
+public struct Credentials: Sendable {
+    public var url: String
+    public var tokenID: String
+    public var tokenSecret: String
+
+    public init(url: String, tokenID: String, tokenSecret: String) {
+        self.url = url
+        self.tokenID = tokenID
+        self.tokenSecret = tokenSecret
+    }
+
+    private struct File: Decodable {
+        var url: String
+        var token_id: String
+        var token_secret: String
+    }
+
+    /// Those of a `credentials.json`, as the service writes it on its first start.
+    public init(path: String) throws(ClientError) {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw .credentials("there is no readable file \(path)")
+        }
+        guard let file = try? JSONText.decode(File.self, from: Array(data)) else {
+            throw .credentials("\(path) isn't a credentials file")
+        }
+        self.init(url: file.url, tokenID: file.token_id, tokenSecret: file.token_secret)
+    }
+
+    /// The first there is: the path given, the environment (`CORDON_TOKEN_ID` and `CORDON_TOKEN_SECRET`,
+    /// or `CORDON_CREDENTIALS`), the service's own file, the user's. `url` and `CORDON_URL` override theirs.
+    public static func find(
+        path: String? = nil, url: String? = nil, environment: [String: String]
+    ) throws(ClientError) -> Credentials {
+        var found: Credentials
+        let address = url ?? environment["CORDON_URL"]
+        if let path = path ?? (environment["CORDON_TOKEN_ID"] == nil ? environment["CORDON_CREDENTIALS"] : nil) {
+            found = try Credentials(path: path)
+        } else if let id = environment["CORDON_TOKEN_ID"], let secret = environment["CORDON_TOKEN_SECRET"] {
+            found = Credentials(url: address ?? "http://127.0.0.1:8080", tokenID: id, tokenSecret: secret)
+        } else {
+            let places = ["/var/lib/cordon/credentials.json", (environment["HOME"] ?? "") + "/.config/cordon/credentials.json"]
+            guard let there = places.first(where: { FileManager.default.isReadableFile(atPath: $0) }) else {
+                throw .credentials(
+                    "no credentials: set CORDON_CREDENTIALS to a file, or CORDON_URL, CORDON_TOKEN_ID and CORDON_TOKEN_SECRET; "
+                        + "looked for \(places.joined(separator: " and "))")
+            }
+            found = try Credentials(path: there)
+        }
+        if let address { found.url = address }
+        return found
+    }
+}

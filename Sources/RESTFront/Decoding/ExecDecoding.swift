@@ -1,0 +1,89 @@
+import CordonAPI
+import SandboxModel
+
+/// What a `StartExecRequest`'s body asks for.
+struct ExecOrderRequest {
+    static let maximumTimeout = SandboxSpec.maximumTimeout
+
+    var spec: ExecSpec
+    /// Whether the answer comes when the exec is over.
+    var wait: Bool
+    /// All of stdin, when it was given.
+    var stdin: [UInt8]?
+
+    init(json: JSONValue) throws(CordonError) {
+        let fields = try FieldReader<StartExecRequest.CodingKeys>(json, unimplemented: StartExecRequest.unimplementedFields)
+        let command = try CommandSpec(argv: try fields.strings(.argv) ?? [])
+        spec = ExecSpec(command: command)
+        if let text = try fields.string(.execID) { spec.id = try Self.chosenID(text) }
+        if let variables = try fields.pairs(.env) { spec.environment = try Environment(variables) }
+        if let path = try fields.string(.workdir) {
+            try Workdir.check(path)
+            spec.workdir = path
+        }
+        if let user = try fields.string(.user) { spec.user = try Self.checked(user: user) }
+        spec.timeout = try fields.duration(.timeoutSeconds, upTo: Self.maximumTimeout)
+        spec.onFull = try fields.choice(.onFull, of: FullPolicy.self) ?? spec.onFull
+        spec.stdout = try fields.choice(.stdout, of: OutputDisposition.self) ?? spec.stdout
+        spec.stderr = try fields.choice(.stderr, of: OutputDisposition.self) ?? spec.stderr
+        wait = try fields.bool(.wait) ?? false
+        stdin = try Self.stdin(fields)
+        if stdin != nil, !wait {
+            throw .invalid(
+                field: fields.value(.stdin) != nil ? "stdin" : "stdin_base64", value: nil,
+                rule: "only with \"wait\": true; write to …/stdin otherwise")
+        }
+        // Without anything to say, a waited-for exec reads from /dev/null and isn't kept waiting.
+        spec.stdin = !wait || stdin != nil
+    }
+
+    private static func chosenID(_ text: String) throws(CordonError) -> ExecID {
+        guard let id = ExecID(text) else {
+            throw .invalid(field: "exec_id", value: text, rule: "1–64 characters of [A-Za-z0-9._-], not starting with a dot")
+        }
+        guard id != .main else {
+            throw .invalid(field: "exec_id", value: text, rule: "main is the sandbox's main command")
+        }
+        return id
+    }
+
+    private static func checked(user: String) throws(CordonError) -> String {
+        let parts = user.split(separator: ":", omittingEmptySubsequences: false)
+        guard user.utf8.count <= 256, (1...2).contains(parts.count),
+            parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") } })
+        else { throw .invalid(field: "user", value: user, rule: "a name or number, optionally followed by :group") }
+        return user
+    }
+
+    private static func stdin(_ fields: FieldReader<StartExecRequest.CodingKeys>) throws(CordonError) -> [UInt8]? {
+        let text = try fields.string(.stdin)
+        guard let encoded = try fields.string(.stdinBase64) else { return text.map { Array($0.utf8) } }
+        guard text == nil else { throw .invalid(field: "stdin_base64", value: nil, rule: "stdin or stdin_base64, not both") }
+        guard let bytes = Base64.decode(encoded) else {
+            throw .invalid(field: "stdin_base64", value: nil, rule: "base64 as in RFC 4648, section 4, padded")
+        }
+        return bytes
+    }
+}
+
+/// The signal that a `SignalRequest`'s body names.
+struct SignalOrder {
+    let number: Int32
+
+    init(json: JSONValue) throws(CordonError) {
+        let fields = try FieldReader<SignalRequest.CodingKeys>(json)
+        let text: String
+        switch fields.value(.signal) {
+        case .integer(let number): text = String(number)
+        case .string(let name): text = name
+        case nil: throw Self.wrong(nil)
+        case let other?: throw Self.wrong(other.kind)
+        }
+        guard let number = SignalName.number(text) else { throw Self.wrong(text) }
+        self.number = number
+    }
+
+    private static func wrong(_ value: String?) -> CordonError {
+        .invalid(field: "signal", value: value, rule: "a number from 1 to 64, or a name such as TERM or SIGTERM")
+    }
+}

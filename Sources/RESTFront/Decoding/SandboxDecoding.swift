@@ -1,0 +1,120 @@
+import CordonAPI
+import SandboxModel
+
+extension SandboxSpec {
+    private static let policies = ["default", "strict"]
+
+    /// The spec that a `CreateSandboxRequest`'s body asks for.
+    init(json: JSONValue) throws(CordonError) {
+        let fields = try FieldReader<CreateSandboxRequest.CodingKeys>(
+            json, unimplemented: CreateSandboxRequest.unimplementedFields)
+        self.init()
+        if let text = try fields.string(.app) { app = try AppName(text) }
+        if let text = try fields.string(.name) { name = try SandboxName(text) }
+        if let pairs = try fields.pairs(.tags) { tags = try Tags(pairs) }
+        try Self.require(fields, .image, "host")
+        try Self.require(fields, .runtime, "builtin")
+        if let flag = try fields.bool(.blockNetwork), !flag {
+            throw CordonError(
+                .unimplemented, "sandboxes have no network yet", field: "block_network", value: "false", rule: "true or absent")
+        }
+        if let argv = try fields.strings(.argv), !argv.isEmpty { command = try CommandSpec(argv: argv) }
+        if let variables = try fields.pairs(.env) { environment = try Environment(variables) }
+        if let path = try fields.string(.workdir) {
+            try Workdir.check(path)
+            workdir = path
+        }
+        timeout = try fields.duration(.timeoutSeconds, upTo: Self.maximumTimeout) ?? timeout
+        idleTimeout = try fields.duration(.idleTimeoutSeconds, upTo: Self.maximumTimeout)
+        resources = try Resources(fields)
+        if let text = try fields.string(.policy) {
+            guard Self.policies.contains(text) else {
+                throw .invalid(field: "policy", value: text, rule: Self.policies.joined(separator: " or "))
+            }
+            policy = text
+        }
+    }
+
+    /// Throws `unimplemented` when the field holds anything but the one value there is so far.
+    private static func require(
+        _ fields: FieldReader<CreateSandboxRequest.CodingKeys>, _ key: CreateSandboxRequest.CodingKeys, _ only: String
+    ) throws(CordonError) {
+        guard let text = try fields.string(key), text != only else { return }
+        throw CordonError(
+            .unimplemented, "\(fields.field(key)) \(text.prefix(64)) isn't served yet", field: fields.field(key), value: text,
+            rule: only)
+    }
+}
+
+extension Resources {
+    fileprivate init(_ fields: FieldReader<CreateSandboxRequest.CodingKeys>) throws(CordonError) {
+        self.init()
+        if let json = fields.value(.cpu) {
+            let amount = try FieldReader<AmountRequest.CodingKeys>(json, path: fields.field(.cpu))
+            cpuMillicores.request = Int(((try amount.number(.request, in: 0...1024) ?? 0) * 1000).rounded())
+            cpuMillicores.limit = try amount.number(.limit, in: 0.01...1024).map { Int(($0 * 1000).rounded()) }
+            try Self.checkOrder(cpuMillicores.request, cpuMillicores.limit, amount.field(.request))
+        }
+        if let json = fields.value(.memoryMiB) {
+            let amount = try FieldReader<AmountRequest.CodingKeys>(json, path: fields.field(.memoryMiB))
+            memoryMiB.request = try amount.whole(.request, in: 0...(1 << 24)) ?? 0
+            memoryMiB.limit = try amount.whole(.limit, in: 4...(1 << 24))
+            try Self.checkOrder(memoryMiB.request, memoryMiB.limit, amount.field(.request))
+        }
+        pidsLimit = try fields.whole(.pidsLimit, in: 2...4_194_304)
+    }
+
+    private static func checkOrder(_ request: Int, _ limit: Int?, _ field: String) throws(CordonError) {
+        guard let limit, request > limit else { return }
+        throw .invalid(field: field, value: nil, rule: "at most the limit")
+    }
+}
+
+/// What a `PATCH` of a sandbox changes.
+struct DeadlineChanges {
+    var timeout: Duration?
+    var idleTimeout: IdleTimeoutChange = .keep
+
+    init(json: JSONValue) throws(CordonError) {
+        let fields = try FieldReader<UpdateSandboxRequest.CodingKeys>(json)
+        timeout = try fields.duration(.timeoutSeconds, upTo: SandboxSpec.maximumTimeout)
+        if let limit = try fields.duration(.idleTimeoutSeconds, upTo: SandboxSpec.maximumTimeout) {
+            idleTimeout = .set(limit)
+        } else if fields.has(.idleTimeoutSeconds) {
+            idleTimeout = .remove
+        }
+        guard timeout != nil || idleTimeout != .keep else {
+            throw .invalid(field: "body", value: nil, rule: "timeout_seconds, idle_timeout_seconds or both")
+        }
+    }
+}
+
+extension Tags {
+    /// The set of a `ReplaceTagsRequest`'s body.
+    init(json: JSONValue) throws(CordonError) {
+        let fields = try FieldReader<ReplaceTagsRequest.CodingKeys>(json)
+        guard let pairs = try fields.pairs(.tags) else {
+            throw .invalid(field: "tags", value: nil, rule: "the whole set of tags; {} for none")
+        }
+        try self.init(pairs)
+    }
+
+    /// The filter of `tag=key=value` parameters.
+    init(query texts: [String]) throws(CordonError) {
+        var pairs: [String: String] = [:]
+        for text in texts {
+            let halves = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard halves.count == 2 else {
+                throw .invalid(field: "tag", value: text, rule: "key=value, percent-encoded")
+            }
+            guard pairs.updateValue(String(halves[1]), forKey: String(halves[0])) == nil else {
+                throw .invalid(field: "tag", value: text, rule: "each key at most once")
+            }
+        }
+        do {
+            try self.init(pairs)
+        } catch {
+            throw .invalid(field: "tag", value: error.value, rule: error.rule ?? "a tag")
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import CordonAPI
+import HTTPTypes
+
+extension HTTPField.Name {
+    static let cordonOffset = known(HeaderNames.offset)
+    static let cordonDropped = known(HeaderNames.dropped)
+    static let cordonEnd = known(HeaderNames.end)
+    static let idempotencyKey = known(HeaderNames.idempotencyKey)
+    static let requestID = known(HeaderNames.requestID)
+    static let lastEventID = known("Last-Event-ID")
+
+    private static func known(_ text: String) -> HTTPField.Name {
+        guard let name = HTTPField.Name(text) else { preconditionFailure("\(text) is a field name") }
+        return name
+    }
+}
+
+/// Ids that tie an answer, its log lines and its problem document together.
+enum RequestID {
+    /// The client's, when it is 1–128 characters of `[A-Za-z0-9._-]`; else a new one.
+    static func accept(_ text: String?) -> String {
+        guard let text, (1...128).contains(text.utf8.count),
+            text.utf8.allSatisfy({
+                (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 45 || $0 == 46 || $0 == 95
+            })
+        else { return mint() }
+        return text
+    }
+
+    static func mint() -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var generator = SystemRandomNumberGenerator()
+        return "rq-" + String(decoding: (0..<20).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,70 @@
+import CordonAPI
+import SandboxModel
+
+extension EndResult {
+    init(_ ending: Ending) {
+        self.init(
+            reason: ending.reason.rawValue, exitCode: ending.exitCode, signal: ending.signal,
+            waitStatus: ending.waitStatus.map(Int.init), detail: ending.detail, at: APITime(ending.at))
+    }
+}
+
+extension Sandbox {
+    /// Variables aren't shown: they may hold what is nobody's business.
+    init(_ snapshot: SandboxSnapshot) {
+        let spec = snapshot.spec
+        self.init(
+            id: snapshot.id.text, app: spec.app.text, appID: snapshot.appID.text, name: spec.name?.text,
+            tags: spec.tags.pairs, image: spec.image, argv: spec.command?.argv, workdir: spec.workdir, policy: spec.policy,
+            state: snapshot.status.name, timeoutSeconds: spec.timeout.inSeconds,
+            idleTimeoutSeconds: spec.idleTimeout?.inSeconds,
+            cpu: Amount(
+                request: Double(spec.resources.cpuMillicores.request) / 1000,
+                limit: spec.resources.cpuMillicores.limit.map { Double($0) / 1000 }),
+            memoryMiB: Amount(
+                request: Double(spec.resources.memoryMiB.request), limit: spec.resources.memoryMiB.limit.map(Double.init)),
+            pidsLimit: spec.resources.pidsLimit, createdAt: APITime(snapshot.createdAt),
+            startedAt: snapshot.startedAt.map { APITime($0) }, deadline: snapshot.deadline.map { APITime($0) },
+            result: snapshot.status.ending.map { EndResult($0) })
+    }
+}
+
+extension Exec {
+    init(_ snapshot: ExecSnapshot) {
+        let spec = snapshot.spec
+        self.init(
+            id: snapshot.id.text, sandboxID: snapshot.sandbox.text, argv: spec.command.argv, workdir: spec.workdir,
+            user: spec.user, timeoutSeconds: spec.timeout?.inSeconds, onFull: spec.onFull.rawValue,
+            stdout: spec.stdout.rawValue, stderr: spec.stderr.rawValue, state: snapshot.status.name,
+            createdAt: APITime(snapshot.createdAt), startedAt: snapshot.startedAt.map { APITime($0) },
+            result: snapshot.status.ending.map { EndResult($0) })
+    }
+}
+
+extension Event {
+    init(_ event: SandboxEvent) {
+        self.init(
+            number: event.number, at: APITime(event.at), kind: event.kind.rawValue, execID: event.exec?.text,
+            result: event.ending.map { EndResult($0) }, detail: event.detail)
+    }
+}
+
+extension Stdin {
+    init(_ state: StdinState) { self.init(accepted: state.accepted, closed: state.closed) }
+}
+
+extension SandboxStatus {
+    /// How it ended, once it has.
+    var ending: Ending? {
+        guard case .ended(let ending) = self else { return nil }
+        return ending
+    }
+}
+
+extension ExecStatus {
+    /// How it ended, once it has.
+    var ending: Ending? {
+        guard case .ended(let ending) = self else { return nil }
+        return ending
+    }
+}

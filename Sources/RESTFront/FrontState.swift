@@ -1,0 +1,112 @@
+import CordonAPI
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import SandboxModel
+
+/// What all connections of the front share, and how a request becomes an answer.
+final class FrontState: Sendable {
+    let service: any SandboxService
+    let verifier: any CallerVerifier
+    let bodyHash: @Sendable ([UInt8]) -> [UInt8]
+    let options: RESTFrontOptions
+    let openAPIDocument: [UInt8]
+    let logger: Logger
+    let table = RouteTable(routes: FrontState.routes)
+    let waits: Places
+    private let date = HTTPDate()
+
+    init(
+        service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
+        options: RESTFrontOptions, openAPIDocument: [UInt8], logger: Logger
+    ) {
+        self.service = service
+        self.verifier = verifier
+        self.bodyHash = bodyHash
+        self.options = options
+        self.openAPIDocument = openAPIDocument
+        self.logger = logger
+        self.waits = Places(options.maximumWaits)
+    }
+
+    /// Answers one request. Throws when the answer can't be sent whole: the connection is then closed.
+    func answer(_ request: Request, with writer: consuming ResponseWriter, on connection: ClientConnection) async throws {
+        let requestID = RequestID.accept(request.headers[.requestID])
+        let scope = RequestScope()
+        var response: Response
+        do {
+            response = try await respond(to: request, on: connection, scope: scope, requestID: requestID)
+        } catch {
+            response = problem(for: error, request: request, requestID: requestID)
+        }
+        response.headers[.requestID] = requestID
+        response.headers[.date] = date.now()
+        response.headers[.cacheControl] = "no-store"
+        response.headers[.xContentTypeOptions] = "nosniff"
+        do {
+            try await writer.write(response: response.head, body: response.body)
+        } catch {
+            await scope.end()
+            logger.debug("an answer broke off", metadata: ["request_id": "\(requestID)", "error": "\(error)"])
+            throw AnswerBrokenOff()
+        }
+        await scope.end()
+    }
+
+    private func respond(
+        to request: Request, on connection: ClientConnection, scope: RequestScope, requestID: String
+    ) async throws -> Response {
+        let path = request.uri.path
+        // Who has no token learns nothing of what is there.
+        let caller = path == "/v1" || path.hasPrefix("/v1/") ? try await verify(request) : nil
+        switch table.find(request.method, path) {
+        case .nothing: throw RequestRefused.unknownRoute(path)
+        case .otherMethods(let methods): throw RequestRefused.methodNotAllowed(methods)
+        case .route(let route, let parameters):
+            return try await route.handler(
+                Exchange(
+                    front: self, request: request, connection: connection, scope: scope, requestID: requestID,
+                    route: route, parameters: parameters, caller: caller))
+        }
+    }
+
+    private func verify(_ request: Request) async throws -> Caller {
+        let given = request.headers[values: .authorization]
+        guard given.count == 1, let text = given.first else {
+            throw CordonError(
+                .unauthenticated, "this needs a token", field: "Authorization", rule: "Bearer <token id>.<token secret>")
+        }
+        let halves = text.split(separator: " ", maxSplits: 1)
+        guard halves.count == 2, halves[0].lowercased() == "bearer" else {
+            throw CordonError(
+                .unauthenticated, "this isn't a bearer token", field: "Authorization",
+                rule: "Bearer <token id>.<token secret>")
+        }
+        return try await verifier.verify(bearer: String(halves[1].drop { $0 == " " }))
+    }
+
+    /// The problem document for what a handler threw. What isn't meant for clients is logged, and they see a bare 500.
+    private func problem(for error: any Error, request: Request, requestID: String) -> Response {
+        guard let known = ProblemAnswer.translate(error) else {
+            if error is ClientGone || error is CancellationError {
+                let gone = CordonError(.cancelled, "the client closed the request")
+                return ProblemAnswer.response(gone, status: ProblemAnswer.status(of: .cancelled), fields: [:], requestID: requestID)
+            }
+            logger.error(
+                "a request failed",
+                metadata: ["request_id": "\(requestID)", "path": "\(request.uri.path)", "error": "\(error)"])
+            let bare = CordonError(.internal, "something went wrong in the service; its log has the request id")
+            return ProblemAnswer.response(bare, status: .internalServerError, fields: [:], requestID: requestID)
+        }
+        if known.status.code >= 500, known.error.code != .unimplemented {
+            logger.warning(
+                "a request failed",
+                metadata: ["request_id": "\(requestID)", "path": "\(request.uri.path)", "error": "\(known.error)"])
+        }
+        return ProblemAnswer.response(known.error, status: known.status, fields: known.fields, requestID: requestID)
+    }
+}
+
+/// The head was sent and the rest wasn't.
+struct AnswerBrokenOff: Error {}

@@ -1,0 +1,48 @@
+import CordonAPI
+import HummingbirdCore
+public import Logging
+import NIOCore
+import NIOPosix
+public import SandboxModel
+public import ServiceLifecycle
+
+/// The REST front: decodes HTTP/1.1 requests, calls the engine, encodes its answers.
+public struct RESTFront: Sendable {
+    /// The contract, `openapi.yaml`, as compiled in.
+    public static var embeddedOpenAPIDocument: [UInt8] { PackageResources.openapi_yaml }
+
+    /// Every operation that is answered: method and path as in the contract.
+    package static var operations: [(method: String, path: String)] {
+        FrontState.routes.map { ($0.method.rawValue, $0.pattern) }
+    }
+
+    let state: FrontState
+
+    /// - Parameters:
+    ///   - bodyHash: a keyed hash of a request, kept beside its idempotency key.
+    ///   - openAPIDocument: what `/openapi.yaml` answers.
+    public init(
+        service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
+        options: RESTFrontOptions = RESTFrontOptions(),
+        openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument, logger: Logger
+    ) {
+        state = FrontState(
+            service: service, verifier: verifier, bodyHash: bodyHash, options: options, openAPIDocument: openAPIDocument,
+            logger: logger)
+    }
+
+    /// The front as a service: binds its address when it runs, and on graceful shutdown ends waits
+    /// and followed streams, lets short answers finish, and returns.
+    ///
+    /// - Parameter onListening: called once with the port, before the first request is answered.
+    ///   The port is already bound: a client that connects meanwhile waits.
+    public func server(onListening: @escaping @Sendable (Int) async -> Void = { _ in }) -> any Service {
+        Server(
+            childChannelSetup: FrontChannel(front: state, places: Places(state.options.maximumConnections)),
+            configuration: ServerConfiguration(
+                address: .hostname(state.options.host, port: state.options.port), serverName: nil, backlog: 1024),
+            onServerRunning: { channel in await onListening(channel.localAddress?.port ?? 0) },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            logger: state.logger)
+    }
+}

@@ -1,0 +1,26 @@
+import CordonAPI
+import HTTPTypes
+import HummingbirdCore
+import NIOCore
+import SandboxModel
+
+/// What operators and tools ask.
+enum OperationRoutes {
+    static func health(_ exchange: Exchange) async throws -> Response {
+        try .json(HealthResponse(status: "ok"))
+    }
+
+    static func readiness(_ exchange: Exchange) async throws -> Response {
+        let readiness = await exchange.service.readiness()
+        guard readiness.ready else {
+            throw CordonError(.unavailable, readiness.reason ?? "not ready yet", retryAfter: .seconds(1))
+        }
+        return try .json(HealthResponse(status: "ready"))
+    }
+
+    static func contract(_ exchange: Exchange) -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/yaml"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: exchange.front.openAPIDocument)))
+    }
+}

@@ -1,0 +1,44 @@
+import HTTPTypes
+import HummingbirdCore
+
+extension FrontState {
+    /// Every operation of `openapi.yaml`, and nothing else.
+    static let routes: [Route] = operationRoutes + sandboxRoutes + execRoutes + streamRoutes
+
+    private static let operationRoutes: [Route] = [
+        Route(.get, "/healthz", needsCaller: false) { try await OperationRoutes.health($0) },
+        Route(.get, "/readyz", needsCaller: false) { try await OperationRoutes.readiness($0) },
+        Route(.get, "/openapi.yaml", needsCaller: false) { OperationRoutes.contract($0) },
+    ]
+
+    private static let sandboxRoutes: [Route] = [
+        Route(.post, "/v1/sandboxes") { try await SandboxRoutes.create($0) },
+        Route(.get, "/v1/sandboxes") { try await SandboxRoutes.list($0) },
+        Route(.get, "/v1/sandboxes/{id}") { try await SandboxRoutes.show($0) },
+        Route(.patch, "/v1/sandboxes/{id}") { try await SandboxRoutes.changeDeadlines($0) },
+        Route(.delete, "/v1/sandboxes/{id}") { try await SandboxRoutes.terminate($0) },
+        Route(.put, "/v1/sandboxes/{id}/tags") { try await SandboxRoutes.replaceTags($0) },
+        Route(.get, "/v1/sandboxes/{id}/wait") { try await SandboxRoutes.wait($0) },
+        Route(.get, "/v1/sandboxes/{id}/events") { try await EventRoutes.events($0) },
+        Route(.get, "/v1/apps/{app}/sandboxes/{name}") { try await SandboxRoutes.showNamed($0) },
+    ]
+
+    private static let execRoutes: [Route] = [
+        Route(.post, "/v1/sandboxes/{id}/execs") { try await ExecRoutes.start($0) },
+        Route(.get, "/v1/sandboxes/{id}/execs") { try await ExecRoutes.list($0) },
+        Route(.get, "/v1/sandboxes/{id}/execs/{exec}") { try await ExecRoutes.show($0) },
+        Route(.get, "/v1/sandboxes/{id}/execs/{exec}/wait") { try await ExecRoutes.wait($0) },
+    ]
+
+    /// Each stream of an exec, and the same of the main command directly on the sandbox.
+    private static let streamRoutes: [Route] = ["/v1/sandboxes/{id}/execs/{exec}", "/v1/sandboxes/{id}"].flatMap { base in
+        [
+            Route(.get, base + "/stdout") { try await StreamRoutes.read($0, .stdout) },
+            Route(.get, base + "/stderr") { try await StreamRoutes.read($0, .stderr) },
+            Route(.get, base + "/stdin") { try await StdinRoutes.show($0) },
+            Route(.post, base + "/stdin") { try await StdinRoutes.write($0) },
+            Route(.get, base + "/logs") { try await LogRoutes.logs($0) },
+            Route(.post, base + "/signal") { try await ExecRoutes.signal($0) },
+        ]
+    }
+}

@@ -1,0 +1,122 @@
+import ArgumentParser
+import CLinux
+import Foundation
+import Glibc
+import LinuxSystem
+
+/// The directories and processes of one instance, set up while this process is still root.
+struct Installation {
+    /// Served as when there is no account for it: the first of the ids that sandboxes never get.
+    private static let fallbackID: UInt32 = 0x7000_0000
+
+    let places: Places
+    private let userID: uid_t
+    private let groupID: gid_t
+
+    init(places: Places, user: String?) throws {
+        guard geteuid() == 0 else {
+            throw ValidationError("cordond must be started as root: it starts the launcher, then gives up every right")
+        }
+        self.places = places
+        if let user {
+            guard let account = getpwnam(user)?.pointee, account.pw_uid != 0 else {
+                throw ValidationError("--user: there is no account \(user) that isn't root")
+            }
+            (userID, groupID) = (account.pw_uid, account.pw_gid)
+        } else if let account = getpwnam("cordon")?.pointee, account.pw_uid != 0 {
+            (userID, groupID) = (account.pw_uid, account.pw_gid)
+        } else {
+            (userID, groupID) = (Self.fallbackID, Self.fallbackID)
+        }
+    }
+
+    /// Makes the directories, and locks the data directory for this process alone.
+    func takeOver() throws -> SharedDescriptor {
+        umask(0o022)
+        let data = try directory(places.dataDir, owner: 0, mode: 0o710)
+        let state = try data.make("service", mode: 0o700)
+        try own(state, owner: userID, mode: 0o700)
+        _ = try directory(places.runDir, owner: 0, mode: 0o750)
+        // Clients look for it beside the data; it is where only the service can write.
+        _ = symlinkat("service/credentials.json", data.raw, "credentials.json")
+        let lock = try state.open("lock", O_RDWR | O_CREAT, mode: 0o600)
+        try check(fchown(lock.raw, userID, groupID), "chown", "lock")
+        for _ in 0..<100 {
+            if cordon_lock_exclusive(lock.raw, false) == 0 { return SharedDescriptor(lock) }
+            usleep(50_000)
+        }
+        throw ValidationError("another cordond serves \(places.dataDir)")
+    }
+
+    private func directory(_ path: String, owner: uid_t, mode: mode_t) throws -> Directory {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let directory = try Directory(path: path)
+        try own(directory, owner: owner, mode: mode)
+        return directory
+    }
+
+    private func own(_ directory: Directory, owner: uid_t, mode: mode_t) throws {
+        try check(fchown(directory.raw, owner, groupID), "chown", directory.name)
+        try check(fchmod(directory.raw, mode), "chmod", directory.name)
+    }
+
+    // MARK: Launcher
+
+    /// Starts the launcher's keeper, unless one lives, and waits until the launcher serves.
+    func startLauncher(arguments: [String]) throws {
+        let program = try sibling("cordon-launcher")
+        let all = [
+            "cordon-launcher", "--keep", "--data-dir", places.dataDir, "--run-dir", places.runDir, "--shim",
+            try sibling("cordon-shim"), "--service-user", "\(userID)", "--service-group", "\(groupID)",
+        ] + arguments
+        try spawn(program, all)
+        let path = "\(places.runDir)/launcher.sock"
+        for _ in 0..<12_000 {
+            let raw = cordon_connect_unix(path)
+            if raw >= 0 {
+                close(raw)
+                return
+            }
+            if let reason = try? String(contentsOfFile: "\(places.runDir)/launcher.error", encoding: .utf8) {
+                throw ValidationError("no sandbox can run here: \(reason)")
+            }
+            usleep(10_000)
+        }
+        throw ValidationError("the launcher did not start; see \(places.runDir)/launcher.log")
+    }
+
+    private func sibling(_ name: String) throws -> String {
+        let path = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
+            .appendingPathComponent(name).path
+        guard let path, access(path, X_OK) == 0 else {
+            throw ValidationError("\(name) is not beside cordond")
+        }
+        return path
+    }
+
+    /// Started apart from this process: its end ends nothing of it.
+    private func spawn(_ program: String, _ arguments: [String]) throws {
+        unlink("\(places.runDir)/launcher.error")
+        let log = try check(
+            cordon_open(AT_FDCWD, "\(places.runDir)/launcher.log", O_WRONLY | O_CREAT | O_APPEND, 0o640), "open",
+            "launcher.log")
+        defer { close(log) }
+        let strings: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        defer { for string in strings { free(string) } }
+        var environment: [UnsafeMutablePointer<CChar>?] = [nil]
+        let pid = cordon_spawn_daemon(program, strings, &environment, log)
+        try check(pid, "fork", "cordon-launcher")
+    }
+
+    // MARK: Rights
+
+    /// From here on this process is an ordinary user's, for good.
+    func giveUpRights() throws {
+        let state = try Directory(path: places.stateDirectory)
+        for name in try state.entries() {
+            try check(fchownat(state.raw, name, userID, groupID, AT_SYMLINK_NOFOLLOW), "chown", name)
+        }
+        try check(cordon_become(userID, groupID), "setresuid", "service account")
+        umask(0o077)
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Foundation
+
+/// `host:port`, as `--listen` takes it.
+struct ListenAddress: Sendable {
+    let host: String
+    let port: Int
+
+    init(_ text: String) throws {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw ValidationError("--listen takes HOST:PORT, not \(text)")
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        guard !host.isEmpty else { throw ValidationError("--listen takes HOST:PORT, not \(text)") }
+        guard port == 0 || port >= 1024 else {
+            throw ValidationError("--listen: the service holds no right to bind ports below 1024")
+        }
+        self.host = host
+        self.port = Int(port)
+    }
+}
+
+/// Remembers which port an ephemeral one turned out to be, so that it is the same after a restart.
+struct PortMemory: Sendable {
+    private let path: String
+
+    init(directory: String) { path = directory + "/port" }
+
+    /// The port to bind: the given one, or for 0 the one that was bound last.
+    func port(for address: ListenAddress) throws -> Int {
+        guard address.port == 0, let text = try? String(contentsOfFile: path, encoding: .utf8) else { return address.port }
+        return Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+    }
+
+    func remember(_ port: Int, for address: ListenAddress) throws {
+        guard address.port == 0 else { return }
+        try Data("\(port)\n".utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+    }
+}
