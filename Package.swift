@@ -93,6 +93,9 @@ let package = Package(
             swiftSettings: staticSwift, linkerSettings: staticLink),
         .executableTarget(name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser]),
 
+        // Tests drive the real service; the programs must be built beside them.
+        .target(name: "ServiceSupport", path: "Tests/ServiceSupport"),
+        .testTarget(name: "ServiceTests", dependencies: ["ServiceSupport", "cordond", "cordon-launcher", "cordon-shim", "cordon"]),
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
         .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),

@@ -1,0 +1,291 @@
+import Foundation
+
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
+/// A service of a test's own: real programs, directories below `/tmp`, an ephemeral port. Needs root.
+///
+/// End it with `down`: it ends every sandbox, the launcher and the service, and removes the directories.
+public final class ServiceInstance: @unchecked Sendable {
+    public let directory: String
+    public var dataDirectory: String { directory + "/data" }
+    public var runDirectory: String { directory + "/run" }
+    private let options: [String]
+    private var service: Process?
+    public private(set) var url = ""
+    public private(set) var token = ""
+
+    /// What a test can't go on without.
+    public struct Unavailable: Error, CustomStringConvertible {
+        public let description: String
+        public init(_ description: String) { self.description = description }
+    }
+
+    /// The directory of the programs that this build made.
+    public static var products: String {
+        get throws {
+            var path = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+            for _ in 0..<5 {
+                path.deleteLastPathComponent()
+                if FileManager.default.isExecutableFile(atPath: path.path + "/cordond") { return path.path }
+            }
+            throw Unavailable("cordond is not beside the tests: build the products first")
+        }
+    }
+
+    private init(options: [String]) throws {
+        guard getuid() == 0 else { throw Unavailable("these tests make sandboxes for real: run them as root") }
+        var template = Array("/tmp/cordon-test-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Unavailable("mkdtemp: \(errno)") }
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        self.options = options
+    }
+
+    /// Starts a service and waits until it is ready.
+    public static func start(_ options: String...) async throws -> ServiceInstance {
+        let instance = try ServiceInstance(options: options)
+        try await instance.startService()
+        return instance
+    }
+
+    /// Starts `cordond` on this instance's directories, again after a kill.
+    public func startService() async throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try Self.products + "/cordond")
+        process.arguments =
+            ["--data-dir", dataDirectory, "--run-dir", runDirectory, "--listen", "127.0.0.1:0"] + options
+        let log = directory + "/cordond.log"
+        if !FileManager.default.fileExists(atPath: log) { FileManager.default.createFile(atPath: log, contents: nil) }
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
+        handle.seekToEndOfFile()
+        process.standardOutput = handle
+        process.standardError = handle
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        service = process
+        for _ in 0..<3000 {
+            if let credentials = try? readCredentials(), await isReady(credentials.url) {
+                (url, token) = credentials
+                return
+            }
+            guard process.isRunning else {
+                throw Unavailable("cordond ended: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw Unavailable("cordond did not become ready: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
+    }
+
+    private func readCredentials() throws -> (url: String, token: String) {
+        let data = try Data(contentsOf: URL(fileURLWithPath: dataDirectory + "/credentials.json"))
+        guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any],
+            let url = object["url"] as? String, let id = object["token_id"] as? String,
+            let secret = object["token_secret"] as? String
+        else { throw Unavailable("credentials.json is not what it should be") }
+        return (url, "\(id).\(secret)")
+    }
+
+    private func isReady(_ url: String) async -> Bool {
+        guard let address = URL(string: url + "/readyz"),
+            let (_, response) = try? await URLSession.shared.data(from: address)
+        else { return false }
+        return (response as? HTTPURLResponse)?.statusCode == 200
+    }
+
+    // MARK: Processes
+
+    /// The service's process id.
+    public var servicePID: pid_t { service?.processIdentifier ?? 0 }
+
+    /// Kills the service without warning, and waits until it is dead.
+    public func killService() {
+        guard let service else { return }
+        kill(service.processIdentifier, SIGKILL)
+        service.waitUntilExit()
+        self.service = nil
+    }
+
+    /// The launcher's process id (not its keeper's), or nil while there is none.
+    public var launcherPID: pid_t? {
+        Self.processes().first { process in
+            let arguments = process.commandLine
+            return arguments.first == "cordon-launcher" && !arguments.contains("--keep")
+                && arguments.contains(runDirectory)
+        }?.pid
+    }
+
+    /// The slots of this instance: name, the shim's process id, and whose it is (empty for nobody's).
+    public func slots() -> [(name: String, shim: pid_t, sandbox: String)] {
+        let root = runDirectory + "/slots"
+        return ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).compactMap { name in
+            guard let process = FileManager.default.contents(atPath: "\(root)/\(name)/process"), process.count >= 4,
+                let record = FileManager.default.contents(atPath: "\(root)/\(name)/record")
+            else { return nil }
+            let pid = process.prefix(4).enumerated().reduce(Int32(0)) { $0 | Int32($1.element) << ($1.offset * 8) }
+            let text = String(decoding: record, as: UTF8.self)
+            let sandbox = text.range(of: "sb-").map { String(text[$0.lowerBound...].prefix(29)) } ?? ""
+            return (name, pid, sandbox)
+        }
+    }
+
+    /// The shim of a sandbox.
+    public func shim(of sandbox: String) -> pid_t? { slots().first { $0.sandbox == sandbox }?.shim }
+
+    /// The init of a sandbox: its shim's one child.
+    public func initProcess(of sandbox: String) -> pid_t? {
+        guard let shim = shim(of: sandbox) else { return nil }
+        return Self.processes().first { $0.parent == shim }?.pid
+    }
+
+    /// Every process that `/proc` shows, from the host's side.
+    public static func processes() -> [(pid: pid_t, parent: pid_t, commandLine: [String])] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { name in
+            guard let pid = pid_t(name), let stat = try? String(contentsOfFile: "/proc/\(name)/stat", encoding: .utf8),
+                let end = stat.lastIndex(of: ")")
+            else { return nil }
+            let fields = stat[stat.index(after: end)...].split(separator: " ")
+            let line = (try? String(contentsOfFile: "/proc/\(name)/cmdline", encoding: .utf8)) ?? ""
+            return (pid, fields.count > 1 ? pid_t(fields[1]) ?? 0 : 0, line.split(separator: "\0").map(String.init))
+        }
+    }
+
+    // MARK: Calls
+
+    /// One answer of the REST API.
+    public struct Answer: @unchecked Sendable {
+        public let status: Int
+        public let headers: [String: String]
+        public let body: Data
+        /// The body as a JSON object; empty when it isn't one.
+        public var json: [String: Any] {
+            ((try? JSONSerialization.jsonObject(with: body)) as? [String: Any]) ?? [:]
+        }
+        public var text: String { String(decoding: body, as: UTF8.self) }
+        public subscript(_ key: String) -> String { json[key] as? String ?? "" }
+    }
+
+    /// Calls the API with the instance's token. `json` becomes the body.
+    public func call(
+        _ method: String, _ path: String, json: [String: Any]? = nil, body: Data? = nil, headers: [String: String] = [:],
+        timeout: TimeInterval = 120
+    ) async throws -> Answer {
+        guard let address = URL(string: url + path) else { throw Unavailable("not a path: \(path)") }
+        var request = URLRequest(url: address, timeoutInterval: timeout)
+        request.httpMethod = method
+        request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
+        if let json {
+            request.httpBody = try JSONSerialization.data(withJSONObject: json)
+            request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+        } else if let body {
+            request.httpBody = body
+            request.setValue("application/octet-stream", forHTTPHeaderField: "Content-Type")
+        }
+        for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
+        let (data, response) = try await URLSession.shared.data(for: request)
+        let http = response as? HTTPURLResponse
+        var fields: [String: String] = [:]
+        for (name, value) in http?.allHeaderFields ?? [:] { fields["\(name)".lowercased()] = "\(value)" }
+        return Answer(status: http?.statusCode ?? 0, headers: fields, body: data)
+    }
+
+    /// Creates a sandbox and returns its id.
+    public func create(_ spec: [String: Any] = [:]) async throws -> String {
+        let answer = try await call("POST", "/v1/sandboxes", json: spec)
+        guard answer.status == 201 else { throw Unavailable("create: \(answer.status) \(answer.text)") }
+        return answer["id"]
+    }
+
+    /// What a command in a sandbox came to.
+    public struct Outcome: Sendable {
+        public let exitCode: Int?
+        public let reason: String
+        public let stdout: String
+        public let stderr: String
+    }
+
+    /// Runs a command in a sandbox to its end.
+    public func run(_ argv: [String], in sandbox: String, user: String? = nil, timeout: Double? = nil) async throws -> Outcome {
+        var exec: [String: Any] = ["argv": argv, "wait": true]
+        if let user { exec["user"] = user }
+        if let timeout { exec["timeout_seconds"] = timeout }
+        let answer = try await call("POST", "/v1/sandboxes/\(sandbox)/execs", json: exec)
+        guard (200..<300).contains(answer.status), let result = answer.json["result"] as? [String: Any] else {
+            throw Unavailable("exec: \(answer.status) \(answer.text)")
+        }
+        return Outcome(
+            exitCode: result["exit_code"] as? Int, reason: result["reason"] as? String ?? "", stdout: answer["stdout"],
+            stderr: answer["stderr"])
+    }
+
+    /// Runs a Python program on the host, with the instance's address and token in its environment
+    /// (`CORDON_URL`, `CORDON_TOKEN`); returns its exit status and everything it printed.
+    public func python(_ program: String, arguments: [String] = []) async throws -> (status: Int32, output: String) {
+        let file = directory + "/program-\(UUID().uuidString).py"
+        try program.write(toFile: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        var environment = ProcessInfo.processInfo.environment
+        environment["CORDON_URL"] = url
+        environment["CORDON_TOKEN"] = token
+        return try await Self.program("/usr/bin/python3", [file] + arguments, environment: environment)
+    }
+
+    /// Runs a program of the host to its end; returns its exit status and everything it printed.
+    public static func program(
+        _ path: String, _ arguments: [String], environment: [String: String]? = nil
+    ) async throws -> (status: Int32, output: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        if let environment { process.environment = environment }
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let output = try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async {
+                continuation.resume(with: Result { try pipe.fileHandleForReading.readToEnd() ?? Data() })
+            }
+        }
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+    }
+
+    // MARK: The end
+
+    /// Ends everything that belongs to this instance, and removes its directories.
+    public func down() async throws {
+        let (status, output) = try await Self.program(
+            try Self.products + "/cordond", ["down", "--data-dir", dataDirectory, "--run-dir", runDirectory])
+        if let service {
+            service.terminate()
+            service.waitUntilExit()
+        }
+        guard status == 0 else { throw Unavailable("cordond down: \(output)") }
+        try FileManager.default.removeItem(atPath: directory)
+    }
+}
+
+/// Starts a service, hands it to `body`, and takes it down whatever happens.
+public func withService<Result>(
+    _ options: String..., body: (ServiceInstance) async throws -> Result
+) async throws -> Result {
+    let instance = try await ServiceInstance.start(options: options)
+    do {
+        let result = try await body(instance)
+        try await instance.down()
+        return result
+    } catch {
+        try? await instance.down()
+        throw error
+    }
+}
+
+extension ServiceInstance {
+    fileprivate static func start(options: [String]) async throws -> ServiceInstance {
+        let instance = try ServiceInstance(options: options)
+        try await instance.startService()
+        return instance
+    }
+}
