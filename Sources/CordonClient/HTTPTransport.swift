@@ -67,7 +67,8 @@ struct HTTPTransport: Sendable {
         do {
             return try await channel.executeThenClose { inbound, outbound in
                 do {
-                    try await write(call, outbound)
+                    // A service that has answered and closed before all was written has answered all the same.
+                    do { try await write(call, outbound) } catch { try Task.checkCancellation() }
                     for try await part in inbound {
                         switch part {
                         case .head(let head) where head.status.code >= 200:
@@ -103,8 +104,11 @@ struct HTTPTransport: Sendable {
         var headers = HTTPHeaders([("Host", "\(host):\(port)"), ("Connection", "close")])
         for (name, value) in call.headers { headers.add(name: name, value: value) }
         if !call.body.isEmpty || call.method != .GET { headers.add(name: "Content-Length", value: String(call.body.count)) }
-        try await outbound.write(.head(HTTPRequestHead(version: .http1_1, method: call.method, uri: call.path, headers: headers)))
-        if !call.body.isEmpty { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: call.body)))) }
-        try await outbound.write(.end(nil))
+        var parts: [HTTPClientRequestPart] = [
+            .head(HTTPRequestHead(version: .http1_1, method: call.method, uri: call.path, headers: headers))
+        ]
+        if !call.body.isEmpty { parts.append(.body(.byteBuffer(ByteBuffer(bytes: call.body)))) }
+        parts.append(.end(nil))
+        try await outbound.write(contentsOf: parts)
     }
 }

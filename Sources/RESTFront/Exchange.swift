@@ -80,7 +80,7 @@ struct Exchange: Sendable {
         let bytes = try await bodyBytes()
         do {
             return (try JSONParser.parse(bytes), bytes)
-        } catch let error as JSONSyntaxError {
+        } catch {
             throw CordonError(
                 .invalidArgument, "the body isn't JSON: \(error.message) (line \(error.line), column \(error.column))",
                 field: "body", rule: "JSON as in RFC 8259",

@@ -1,5 +1,3 @@
-public import SandboxModel
-
 /// Where the front listens, and what it lets clients take.
 public struct RESTFrontOptions: Sendable {
     public var host = "127.0.0.1"

@@ -1,14 +1,16 @@
 /// Tells of bytes that come in pieces whether they are UTF-8 (Unicode 15, table 3-7).
-struct TextMeasure {
-    private(set) var isText = true
+package struct TextMeasure {
+    package private(set) var isText = true
     /// Continuation bytes still expected, and the range of the next.
     private var expected = 0
     private var range: ClosedRange<UInt8> = 0x80...0xBF
 
     /// Whether all bytes so far are whole characters.
-    var isComplete: Bool { isText && expected == 0 }
+    package var isComplete: Bool { isText && expected == 0 }
 
-    mutating func take(_ bytes: some Sequence<UInt8>) {
+    package init() {}
+
+    package mutating func take(_ bytes: some Sequence<UInt8>) {
         guard isText else { return }
         for byte in bytes {
             if expected > 0 {
