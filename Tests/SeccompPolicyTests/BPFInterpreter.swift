@@ -1,4 +1,4 @@
-@testable import SeccompPolicy
+import SeccompPolicy
 
 /// Runs a seccomp program as the kernel would, so that every number and argument can be tried without a process each.
 struct BPFInterpreter {

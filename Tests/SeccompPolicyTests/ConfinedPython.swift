@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import SeccompPolicy
+import SeccompPolicy
 
 /// Runs things in a process of their own under a filter; the filter is loaded by Python's ctypes, so that nothing of
 /// the code under test takes part in enforcing it.

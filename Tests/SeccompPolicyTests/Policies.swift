@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import SeccompPolicy
+import SeccompPolicy
 
 /// The repository's own policies, found from this file's place in it.
 enum Policies {

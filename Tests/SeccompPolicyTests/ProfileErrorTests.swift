@@ -1,6 +1,6 @@
 import Testing
 
-@testable import SeccompPolicy
+import SeccompPolicy
 
 @Suite("A wrong profile")
 struct ProfileErrorTests {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import SeccompPolicy
+import SeccompPolicy
 
 @Suite("Under the policy")
 struct ProgramsUnderPolicyTests {
@@ -83,12 +83,6 @@ struct ProgramsUnderPolicyTests {
                 export RUSTUP_HOME=${RUSTUP_HOME:-/root/.rustup}
                 echo 'fn main() { std::thread::spawn(|| println!("rust")).join().unwrap() }' > a.rs; rustc a.rs; ./a
                 """, output: "rust"),
-        Program(
-            testDescription: "go builds and runs", needs: ["go"],
-            script: """
-                printf 'package main\\nimport "fmt"\\nfunc main() { c := make(chan string); go func() { c <- "go" }(); fmt.Println(<-c) }' > a.go
-                GOFLAGS=-mod=mod go run a.go
-                """, output: "go"),
         Program(
             testDescription: "java compiles and runs", needs: ["java", "javac"],
             script: """

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import SeccompPolicy
+import SeccompPolicy
 
 @Suite("In a process under the filter")
 struct RefusedCallTests {
