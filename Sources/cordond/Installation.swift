@@ -118,5 +118,9 @@ struct Installation {
         }
         try check(cordon_become(userID, groupID), "setresuid", "service account")
         umask(0o077)
+        for path in [places.stateDirectory, places.runDir] where access(path, X_OK) != 0 {
+            throw ValidationError(
+                "the service's account (\(userID)) can't reach \(path): a directory above it lets nobody pass")
+        }
     }
 }

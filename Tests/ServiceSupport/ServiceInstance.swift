@@ -40,6 +40,8 @@ public final class ServiceInstance: @unchecked Sendable {
         guard mkdtemp(&template) != nil else { throw Unavailable("mkdtemp: \(errno)") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         self.options = options
+        // The service's own account must be able to pass.
+        chmod(directory, 0o711)
     }
 
     /// Starts a service and waits until it is ready.
