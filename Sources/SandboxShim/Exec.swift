@@ -23,7 +23,10 @@ final class Exec {
     let number: UInt32
     let id: ExecID
     let startedAt: Timestamp
-    let directory: Directory
+    /// The sandbox's `execs`, in which its own directory is.
+    private let records: Directory
+    /// Kept open while something is written there; what has ended costs no descriptor.
+    private var opened: Directory?
     /// Its group in the v2 tree: everything it starts lives there.
     let group: ControlGroup
     var phase = Phase.starting
@@ -34,15 +37,28 @@ final class Exec {
     let oomKillsBefore: UInt64
 
     init(
-        number: UInt32, id: ExecID, directory: Directory, group: ControlGroup, stdin: StdinFeed, oomKillsBefore: UInt64
+        number: UInt32, id: ExecID, records: Directory, group: ControlGroup, stdin: StdinFeed, oomKillsBefore: UInt64
     ) {
         self.number = number
         self.id = id
         startedAt = .now()
-        self.directory = directory
+        self.records = records
         self.group = group
         self.stdin = stdin
         self.oomKillsBefore = oomKillsBefore
+    }
+
+    /// Where its spools, index and record are.
+    func directory() throws(SystemCallError) -> Directory {
+        if let opened { return opened }
+        let directory = try records.directory(id.text)
+        opened = directory
+        return directory
+    }
+
+    /// Lets go of what it needs no more once it is over and its streams are closed.
+    func rest() {
+        if isOver, outputs.values.allSatisfy(\.isClosed) { opened = nil }
     }
 
     var ending: Ending? {

@@ -63,7 +63,6 @@ extension SandboxSupervisor {
         nextExec += 1
         // It belongs to the service's group, as its parent does.
         try execRecords.makeNew(start.id.text, mode: 0o750)
-        let directory = try execRecords.directory(start.id.text)
         let leaf = group.child("e-\(number)")
         try Self.makeLeaf(leaf)
         try check(chown("\(leaf.unified)/cgroup.procs", prepare.idBase, prepare.idBase), "chown", "cgroup.procs")
@@ -82,7 +81,7 @@ extension SandboxSupervisor {
 
         let feed = StdinFeed(pipe: stdin.ours < 0 ? nil : Descriptor(owning: stdin.ours), loop: loop)
         let exec = Exec(
-            number: number, id: start.id, directory: directory, group: leaf, stdin: feed,
+            number: number, id: start.id, records: execRecords, group: leaf, stdin: feed,
             oomKillsBefore: group.outOfMemoryKills())
         try collect(stdout: stdout.ours, stderr: stderr.ours, of: exec, start)
         let given = [
@@ -125,15 +124,18 @@ extension SandboxSupervisor {
         guard let budget else { return }
         var index: SpoolIndex?
         let lazyIndex = { [unowned exec] in
-            if index == nil { index = try? SpoolIndex(in: exec.directory) }
+            if index == nil { index = try? SpoolIndex(in: exec.directory()) }
             return index
         }
         for (stream, raw, part) in [(OutputStream.stdout, stdout, UInt64(3)), (.stderr, stderr, 1)] where raw >= 0 {
             let output = try OutputPipe(
-                stream, pipe: Descriptor(owning: raw), directory: exec.directory,
+                stream, pipe: Descriptor(owning: raw), directory: { [unowned exec] () throws(SystemCallError) in try exec.directory() },
                 capacity: prepare.execSpoolBudget / 4 * part, onFull: start.onFull, budget: budget, loop: loop,
                 index: lazyIndex)
-            output.onClose = { [unowned self] in self.sweepGroups() }
+            output.onClose = { [unowned self, unowned exec] in
+                exec.rest()
+                self.sweepGroups()
+            }
             exec.outputs[stream] = output
         }
     }
@@ -185,7 +187,7 @@ extension SandboxSupervisor {
         execsByNumber[exec.number] = nil
         starts[exec.number] = nil
         lingeringGroups.append(exec.group)
-        for name in ["stdout", "stderr", IndexFormat.fileName] { try? exec.directory.unlink(name) }
+        for name in ["stdout", "stderr", IndexFormat.fileName] { try? exec.directory().unlink(name) }
         try? execRecords?.removeEmpty(exec.id.text)
         sweepGroups()
     }
@@ -252,7 +254,8 @@ extension SandboxSupervisor {
         loop.cancel(exec.timeout)
         exec.stdin.close()
         lingeringGroups.append(exec.group)
-        try? exec.directory.replace(RecordNames.exec, with: exec.state.record, mode: 0o640)
+        try? exec.directory().replace(RecordNames.exec, with: exec.state.record, mode: 0o640)
+        exec.rest()
         onExecEnded(exec.state)
         evictIfNeeded()
         sweepGroups()
@@ -294,6 +297,7 @@ extension SandboxSupervisor {
             guard budget.isExhausted, let exec = execs[id] else { return }
             guard exec.isOver else { continue }
             for output in exec.outputs.values { output.evict() }
+            exec.rest()
         }
     }
 }
