@@ -150,6 +150,7 @@ extension Launcher {
             slot.state = .prepared
             buildFailures = 0
             serveQueue()
+            // Only a few are built at a time: the next ones of those that are wanted begin now.
             refill()
         case (.failure, .building):
             let failure: Failure = try frame.decode()
