@@ -97,7 +97,7 @@ let package = Package(
         .target(name: "ServiceSupport", path: "Tests/ServiceSupport"),
         .testTarget(name: "ServiceTests", dependencies: ["ServiceSupport"]),
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
-        // .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
+        .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
