@@ -14,6 +14,7 @@ extension Launcher {
             } catch { log("slot \(name) is left alone: \(error)") }
         }
         try removeStrays()
+        sweepTrash()
     }
 
     private func adopt(_ name: String) throws {

@@ -29,6 +29,9 @@ public final class Launcher {
     var queue: [(Assignment, (Result<Launched, Failure>) -> Void)] = []
     var removals: [pid_t: Slot] = [:]
     var waitingRemovals: [Slot] = []
+    /// The process that removes what ended sandboxes wrote, and whether more has come since it started.
+    var trashSweeper: pid_t?
+    var trashIsNew = false
     var buildFailures = 0
     var refillScheduled = false
     var isShuttingDown = false

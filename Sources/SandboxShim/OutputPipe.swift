@@ -34,6 +34,7 @@ final class OutputPipe {
     private static let smallPipe: UInt64 = 256 * 1024
 
     let stream: OutputStream
+    private let exec: ExecID
     private let loop: EventLoop
     private let budget: SpoolBudget
     private let capacity: UInt64
@@ -52,10 +53,11 @@ final class OutputPipe {
     var onClose: () -> Void = {}
 
     init(
-        _ stream: OutputStream, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
+        _ stream: OutputStream, of exec: ExecID, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
         budget: SpoolBudget, loop: EventLoop, index: @escaping () -> SpoolIndex?
     ) throws(SystemCallError) {
         self.stream = stream
+        self.exec = exec
         raw = pipe.raw
         self.pipe = consume pipe
         self.directory = directory
@@ -77,8 +79,16 @@ final class OutputPipe {
     func advance() {
         guard raw >= 0 else { return }
         if spool == nil {
+            // A stream to which nothing is written leaves no file.
+            switch cordon_pipe_fill(raw) {
+            case 0: return
+            case ..<0:
+                shut()
+                return
+            default: break
+            }
             do {
-                spool = try Spool(stream, in: directory, capacity: capacity)
+                spool = try Spool(stream, of: exec, in: directory, capacity: capacity)
             } catch {
                 // Without a spool nothing can be kept: the process sees a closed pipe.
                 shut()

@@ -31,10 +31,10 @@ final class Spool {
     private let file: Descriptor
     private let header: UnsafeMutableRawPointer
 
-    /// Makes the spool file of `stream` in an exec's directory.
-    init(_ stream: OutputStream, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
+    /// Makes the spool file of an exec's stream among the sandbox's.
+    init(_ stream: OutputStream, of exec: ExecID, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
         self.capacity = capacity
-        let name = SpoolFormat.fileName(stream)
+        let name = SpoolFormat.fileName(stream, of: exec)
         file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
         var page = WireWriter()
         for word in [SpoolFormat.magic, capacity, 0, 0, 0] as [UInt64] { page.put(word) }
@@ -156,13 +156,14 @@ final class SpoolIndex {
     private var count: UInt64 = 0
     private var last: LogEntry?
 
-    init(in directory: Directory) throws(SystemCallError) {
-        file = try directory.open(IndexFormat.fileName, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
+    init(of exec: ExecID, in directory: Directory) throws(SystemCallError) {
+        let name = IndexFormat.fileName(of: exec)
+        file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
         var page = WireWriter()
         page.put(IndexFormat.magic)
         page.put(UInt64(0))
         let bytes = page.bytes + [UInt8](repeating: 0, count: IndexFormat.headerSize - page.bytes.count)
-        try check(pwrite(file.raw, bytes, bytes.count, 0), "pwrite", IndexFormat.fileName)
+        try check(pwrite(file.raw, bytes, bytes.count, 0), "pwrite", name)
     }
 
     /// Notes that `length` bytes of `stream` were written at `offset`, now.

@@ -92,7 +92,6 @@ public enum MessageType: UInt16, Sendable {
     case extent = 27
     case closeReader = 28
     case setDeadlines = 29
-    case lease = 30
     case execEnded = 31
 
     // launcher → shim, and its answers
