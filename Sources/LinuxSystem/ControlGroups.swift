@@ -195,16 +195,20 @@ public struct ControlGroup: Sendable, Hashable {
         try? KernelFile.write("0", to: "\(directory("memory"))/memory.force_empty")
     }
 
-    /// Removes the group's directories, children in the v2 tree first. False when a process still
-    /// holds one of them.
+    /// Removes the group's directories with all groups below them. False when a process still holds
+    /// one of them.
     public func remove() -> Bool {
-        if let tree = try? Directory(path: unified) {
-            var children: [String] = []
-            try? tree.forEachEntry { (name, isDirectory) in if isDirectory { children.append(name) } }
-            for name in children where !child(name).removeUnified() { return false }
-        }
-        for directory in directories where rmdir(directory) < 0 && errno != ENOENT { return false }
-        return true
+        directories.allSatisfy { Self.removeTree($0, depth: 0) }
+    }
+
+    private static func removeTree(_ path: String, depth: Int) -> Bool {
+        if rmdir(path) == 0 || errno == ENOENT { return true }
+        guard depth < 16, let directory = try? Directory(path: path) else { return errno == ENOENT }
+        var children: [String] = []
+        try? directory.forEachEntry { (name, isDirectory) in if isDirectory { children.append(name) } }
+        guard !children.isEmpty else { return false }
+        for child in children where !removeTree("\(path)/\(child)", depth: depth + 1) { return false }
+        return rmdir(path) == 0 || errno == ENOENT
     }
 
     /// Removes the v2 directory alone: for groups that exist in that tree only.

@@ -8,6 +8,9 @@ extension Launcher {
     private static let mostRemovals = 4
     /// How long a shim may take to end its sandbox before it is killed itself.
     private static let patience = Duration.seconds(5)
+    /// How many seconds one removal has before it makes room for others and waits for its next turn:
+    /// a tree may have millions of entries, and a disk may hang.
+    private static let removalTurn: UInt32 = 20
 
     /// Ends a sandbox; answers once nothing of it is left.
     func end(_ id: SandboxID, _ detail: String, answer: @escaping (Result<Ending, Failure>) -> Void) {
@@ -87,8 +90,12 @@ extension Launcher {
     private func startRemovals() {
         while removals.count < Self.mostRemovals, !waitingRemovals.isEmpty {
             let slot = waitingRemovals.removeFirst()
+            let launcher = getpid()
             let pid = fork()
-            if pid == 0 { Self.remove(slot) }
+            if pid == 0 {
+                Self.becomeRemoval(of: launcher)
+                Self.remove(slot)
+            }
             guard pid > 0 else {
                 waitingRemovals.insert(slot, at: 0)
                 loop.schedule(after: .seconds(1)) { [unowned self] in self.startRemovals() }
@@ -96,6 +103,16 @@ extension Launcher {
             }
             removals[pid] = slot
         }
+    }
+
+    /// In a child: it ends with its launcher, whose successor does the work again, holds none of its
+    /// locks and connections, and has its time.
+    private static func becomeRemoval(of launcher: pid_t, keeping directory: Int32 = 2) {
+        _ = cordon_set_parent_death_signal(SIGKILL)
+        if getppid() != launcher { _exit(1) }
+        if directory > 3 { _ = cordon_close_range(3, UInt32(directory - 1)) }
+        _ = cordon_close_range(UInt32(directory + 1), .max)
+        alarm(removalTurn)
     }
 
     /// In a child: waits until the groups are empty, and removes them. Exits 0 when none is left.
@@ -118,8 +135,10 @@ extension Launcher {
             return
         }
         trashIsNew = false
+        let launcher = getpid()
         let pid = fork()
         if pid == 0 {
+            Self.becomeRemoval(of: launcher, keeping: files.trash.raw)
             setpriority(__priority_which_t(0), 0, 10)
             do {
                 var removal = TreeRemoval(in: files.trash)

@@ -23,6 +23,7 @@ public final class Launcher {
     var fingerprint: String
     var slots: [String: Slot] = [:]
     var sandboxes: [SandboxID: Slot] = [:]
+    let pool = SlotPool()
     var connections: [Int: FrameChannel] = [:]
     var nextConnection = 1
     /// Launches that wait for a slot to be built.

@@ -46,6 +46,21 @@ final class Spool {
         header = mapping
     }
 
+    /// Opens the closed spool of `stream` again, to give its blocks back.
+    init(reopening stream: OutputStream, of exec: ExecID, in directory: Directory) throws(SystemCallError) {
+        let name = SpoolFormat.fileName(stream, of: exec)
+        file = try directory.open(name, O_RDWR)
+        let mapping = mmap(nil, SpoolFormat.headerSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.raw, 0)
+        guard let mapping, mapping != MAP_FAILED else { throw SystemCallError("mmap", name) }
+        header = mapping
+        func word(_ field: Int) -> UInt64 { cordon_load((mapping + field).assumingMemoryBound(to: UInt64.self)) }
+        capacity = word(SpoolFormat.Field.capacity)
+        first = word(SpoolFormat.Field.first)
+        end = word(SpoolFormat.Field.end)
+        isClosed = true
+        held = end - first
+    }
+
     deinit { munmap(header, SpoolFormat.headerSize) }
 
     var extent: StreamExtent { StreamExtent(first: first, end: end, closed: isClosed) }
@@ -138,6 +153,14 @@ final class Spool {
             position += count
         }
         held = end - first
+    }
+
+    /// Drops everything, and gives every block of the ring back.
+    func discardAll() {
+        first = end
+        store(first, at: SpoolFormat.Field.first)
+        _ = cordon_punch_hole(file.raw, off_t(SpoolFormat.headerSize), off_t(capacity))
+        held = 0
     }
 
     /// Nothing will be added.

@@ -36,11 +36,17 @@ public struct Frame: Sendable {
 public struct FrameAssembler: Sendable {
     private var buffer: [UInt8] = []
     private var start = 0
+    /// The largest buffer that is kept while it is empty.
+    private static let mostSpare = 64 * 1024
 
     public init() {}
 
     public mutating func append(_ bytes: some Sequence<UInt8>) {
-        if start > 0 {
+        // What has been cut off goes when that is cheap: when nothing is left behind it, or little.
+        if start == buffer.count {
+            buffer.removeAll(keepingCapacity: buffer.capacity <= Self.mostSpare)
+            start = 0
+        } else if start > buffer.count / 2 {
             buffer.removeFirst(start)
             start = 0
         }
