@@ -150,6 +150,7 @@ extension Launcher {
             slot.state = .prepared
             buildFailures = 0
             serveQueue()
+            refill()
         case (.failure, .building):
             let failure: Failure = try frame.decode()
             drop(slot, failure)
