@@ -138,6 +138,13 @@ int cordon_become(uid_t user, gid_t group) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+int cordon_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -1;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int cordon_lower_limits(void) {
     static const struct {
         __rlimit_resource_t resource;

@@ -181,20 +181,34 @@ public struct ControlGroup: Sendable, Hashable {
         ((try? KernelFile.value(of: "populated", in: "\(unified)/cgroup.events")) ?? nil) == 1
     }
 
-    /// Removes the group's directories, children in the v2 tree first. False when a process still
-    /// holds one of them.
+    /// Whether so much page cache is charged to the group that it would live on as a dead one (v1).
+    public func holdsPageCache() -> Bool {
+        guard !layout.limitsAreUnified else { return false }
+        let cache = (try? KernelFile.value(of: "cache", in: "\(directory("memory"))/memory.stat")) ?? nil
+        return (cache ?? 0) > 256 * 1024
+    }
+
+    /// Uncharges page cache from a v1 group without processes: it would keep a dead group for as
+    /// long as the files stay cached. Can take long where memory is busy.
+    public func dropPageCache() {
+        guard holdsPageCache() else { return }
+        try? KernelFile.write("0", to: "\(directory("memory"))/memory.force_empty")
+    }
+
+    /// Removes the group's directories with all groups below them. False when a process still holds
+    /// one of them.
     public func remove() -> Bool {
-        if let tree = try? Directory(path: unified) {
-            var children: [String] = []
-            try? tree.forEachEntry { (name, isDirectory) in if isDirectory { children.append(name) } }
-            for name in children where !child(name).removeUnified() { return false }
-        }
-        if !layout.limitsAreUnified {
-            // Page cache would keep a dead group charged for as long as it lives.
-            try? KernelFile.write("0", to: "\(directory("memory"))/memory.force_empty")
-        }
-        for directory in directories where rmdir(directory) < 0 && errno != ENOENT { return false }
-        return true
+        directories.allSatisfy { Self.removeTree($0, depth: 0) }
+    }
+
+    private static func removeTree(_ path: String, depth: Int) -> Bool {
+        if rmdir(path) == 0 || errno == ENOENT { return true }
+        guard depth < 16, let directory = try? Directory(path: path) else { return errno == ENOENT }
+        var children: [String] = []
+        try? directory.forEachEntry { (name, isDirectory) in if isDirectory { children.append(name) } }
+        guard !children.isEmpty else { return false }
+        for child in children where !removeTree("\(path)/\(child)", depth: depth + 1) { return false }
+        return rmdir(path) == 0 || errno == ENOENT
     }
 
     /// Removes the v2 directory alone: for groups that exist in that tree only.

@@ -117,26 +117,17 @@ public final class Directory: Sendable {
         return names
     }
 
-    /// Calls `body` with each entry's name and whether it is a directory (getdents64(2)).
+    /// Calls `body` with each entry's name and whether it is a directory. For directories of our own:
+    /// a name that isn't UTF-8 is none of ours and left out, never repaired into another one's.
     public func forEachEntry(
         _ body: (String, Bool) throws(SystemCallError) -> Void
     ) throws(SystemCallError) {
         let listing = try check(cordon_open(raw, ".", O_RDONLY | O_DIRECTORY, 0), "open", name)
         let descriptor = Descriptor(owning: listing)
-        let size = 32 * 1024
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
-        defer { buffer.deallocate() }
-        while true {
-            let count = try check(cordon_directory_entries(descriptor.raw, buffer, size), "getdents64", name)
-            if count == 0 { return }
-            var offset = 0
-            while offset < count {
-                // struct linux_dirent64: ino u64, off s64, reclen u16, type u8, name.
-                let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
-                let type = buffer.load(fromByteOffset: offset + 18, as: UInt8.self)
-                let name = String(cString: (buffer + offset + 19).assumingMemoryBound(to: CChar.self))
-                offset += length
-                if name != "." && name != ".." { try body(name, type == 4) }
+        let buffer = DirectoryBuffer()
+        while try buffer.fill(from: descriptor.raw) {
+            for entry in buffer {
+                if let name = String(validatingCString: entry.name) { try body(name, entry.type == 4) }
             }
         }
     }

@@ -22,17 +22,14 @@ public final class EventLoop {
         var handler: (Readiness) -> Void
     }
 
-    private struct Deadline {
-        var at: UInt64
-        var action: () -> Void
-    }
+    /// The furthest that a delay reaches: what is asked beyond it comes no earlier.
+    private static let furthest = Duration.seconds(100 * 365 * 86_400)
 
     private let epoll: Descriptor
     private let timer: Descriptor
     private var watches: [Int32: Watch] = [:]
-    private var deadlines: [Int: Deadline] = [:]
+    private var deadlines = DeadlineQueue()
     private var generation: UInt64 = 0
-    private var nextDeadline = 1
     private var armedFor: UInt64 = 0
     private var soon: [() -> Void] = []
     private var running = true
@@ -71,9 +68,7 @@ public final class EventLoop {
     /// Runs `action` at `nanoseconds` on `CLOCK_BOOTTIME`, at once when that has passed; the result cancels it.
     @discardableResult
     public func schedule(at nanoseconds: UInt64, _ action: @escaping () -> Void) -> Int {
-        let number = nextDeadline
-        nextDeadline += 1
-        deadlines[number] = Deadline(at: max(nanoseconds, 1), action: action)
+        let number = deadlines.add(at: max(nanoseconds, 1), action)
         rearm()
         return number
     }
@@ -81,12 +76,13 @@ public final class EventLoop {
     /// Runs `action` after a delay.
     @discardableResult
     public func schedule(after delay: Duration, _ action: @escaping () -> Void) -> Int {
-        let nanoseconds = delay.components.seconds * 1_000_000_000 + delay.components.attoseconds / 1_000_000_000
-        return schedule(at: cordon_boottime_ns() + UInt64(max(0, nanoseconds)), action)
+        let delay = min(max(delay, .zero), Self.furthest).components
+        let nanoseconds = delay.seconds * 1_000_000_000 + delay.attoseconds / 1_000_000_000
+        return schedule(at: cordon_boottime_ns() + UInt64(nanoseconds), action)
     }
 
     public func cancel(_ number: Int?) {
-        guard let number, deadlines.removeValue(forKey: number) != nil else { return }
+        guard let number, deadlines.cancel(number) else { return }
         rearm()
     }
 
@@ -96,7 +92,7 @@ public final class EventLoop {
     public func stop() { running = false }
 
     private func rearm() {
-        let next = deadlines.values.map(\.at).min() ?? 0
+        let next = deadlines.next ?? 0
         if next != armedFor {
             armedFor = next
             _ = cordon_timer_at(timer.raw, next)
@@ -104,9 +100,9 @@ public final class EventLoop {
     }
 
     private func fireDeadlines() {
-        let now = cordon_boottime_ns()
-        let due = deadlines.filter { $0.value.at <= now }.sorted { $0.value.at < $1.value.at }
-        for (number, deadline) in due where deadlines.removeValue(forKey: number) != nil { deadline.action() }
+        // Those that an action adds wait for the next turn, however early they are.
+        let due = deadlines.due(by: cordon_boottime_ns())
+        for number in due { deadlines.take(number)?() }
         armedFor = 0
         rearm()
     }

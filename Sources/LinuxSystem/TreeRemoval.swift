@@ -4,10 +4,15 @@ import Glibc
 /// Removes trees that a sandbox made: names, depth and number of entries are hostile.
 ///
 /// No link is followed, no other mount entered, and no more than a fixed number of directories is
-/// open at a time: what lies deeper is moved up first.
+/// open at a time: what lies deeper is moved up first. Names are bytes: a guest's need not be UTF-8.
+/// Whoever is killed in between has made progress, and left nothing outside the tree.
 public struct TreeRemoval {
     private static let deepest = 64
+    private static let isDirectory: UInt8 = 4
+
     private let parent: Directory
+    /// The tree's own top, where what lies too deep is moved to; -1 outside of `remove`.
+    private var top: Int32 = -1
     private var moved = 0
 
     /// Removal of children of `parent`, a directory that only root can reach.
@@ -15,38 +20,63 @@ public struct TreeRemoval {
 
     /// Removes the child and everything below it; fine when it isn't there.
     public mutating func remove(_ child: String) throws(SystemCallError) {
-        var pending = [child]
-        while let next = pending.popLast() {
-            if unlinkat(parent.raw, next, 0) == 0 || errno == ENOENT { continue }
-            guard errno == EISDIR || errno == EPERM else { throw SystemCallError("unlink", next) }
-            try empty(try parent.directory(next), depth: 0, &pending)
-            try parent.removeEmpty(next)
+        defer { top = -1 }
+        let name = Array(child.utf8CString)
+        if unlinkat(parent.raw, name, 0) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR || errno == EPERM else { throw SystemCallError("unlink", child) }
+        try removeDirectory(name, in: parent.raw, depth: 0)
+    }
+
+    private mutating func removeDirectory(
+        _ name: UnsafePointer<CChar>, in directory: Int32, depth: Int
+    ) throws(SystemCallError) {
+        let flags = UInt64(O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        let resolve = UInt64(CORDON_RESOLVE_BENEATH | CORDON_RESOLVE_NO_SYMLINKS | CORDON_RESOLVE_NO_XDEV)
+        let raw = cordon_openat2(directory, name, flags, 0, resolve)
+        if raw < 0 && errno == ENOENT { return }
+        let opened = Descriptor(owning: try check(raw, "openat2", "a directory \(depth) deep"))
+        if depth == 0 { top = opened.raw }
+        while true {
+            let removed = try empty(opened.raw, depth: depth)
+            if unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT { return }
+            // What was moved up meanwhile takes another round.
+            guard removed > 0, errno == ENOTEMPTY || errno == EEXIST else {
+                throw SystemCallError("rmdir", "a directory \(depth) deep")
+            }
         }
     }
 
-    private mutating func empty(_ directory: Directory, depth: Int, _ pending: inout [String]) throws(SystemCallError) {
-        var children: [(String, Bool)] = []
+    /// Removes what one reading of the directory shows, piece by piece: there may be millions of
+    /// entries. The number that it saw.
+    private mutating func empty(_ directory: Int32, depth: Int) throws(SystemCallError) -> Int {
+        var seen = 0
+        let buffer = DirectoryBuffer()
+        try check(lseek(directory, 0, SEEK_SET), "lseek")
+        while try buffer.fill(from: directory) {
+            for entry in buffer {
+                seen += 1
+                try remove(entry, from: directory, depth: depth)
+            }
+        }
+        return seen
+    }
+
+    private mutating func remove(
+        _ entry: DirectoryBuffer.Entry, from directory: Int32, depth: Int
+    ) throws(SystemCallError) {
+        if entry.type != Self.isDirectory {
+            if unlinkat(directory, entry.name, 0) == 0 || errno == ENOENT { return }
+            // Some file systems don't tell the type.
+            guard errno == EISDIR || errno == EPERM else { throw SystemCallError("unlink", "an entry \(depth) deep") }
+        }
+        if depth + 1 < Self.deepest {
+            try removeDirectory(entry.name, in: directory, depth: depth + 1)
+            return
+        }
         repeat {
-            children.removeAll()
-            // In portions: a directory may have millions of entries.
-            try directory.forEachEntry { (name, isDirectory) in
-                if children.count < 4096 { children.append((name, isDirectory)) }
-            }
-            for (name, isDirectory) in children {
-                guard isDirectory else {
-                    try directory.unlink(name)
-                    continue
-                }
-                if depth + 1 < Self.deepest {
-                    try empty(try directory.directory(name), depth: depth + 1, &pending)
-                    try directory.removeEmpty(name)
-                } else {
-                    moved += 1
-                    let place = ".deep-\(getpid())-\(moved)"
-                    try check(renameat(directory.raw, name, parent.raw, place), "rename", place)
-                    pending.append(place)
-                }
-            }
-        } while children.count == 4096
+            moved += 1
+            if cordon_rename_noreplace(directory, entry.name, top, ".deep-\(moved)") == 0 { return }
+        } while errno == EEXIST
+        throw SystemCallError("rename", "a directory \(depth) deep")
     }
 }

@@ -4,7 +4,7 @@ import LinuxSystem
 
 /// The image `host`: a skeleton of `/` with an `/etc` and `/var` of its own, made from a list, over
 /// which each sandbox sees the host's `/usr`. Nothing of the host that isn't on the list gets in.
-struct HostImage {
+package struct HostImage {
     /// Copied when they are there and everybody may read them. Never keys, credentials or shadow.
     private static let etc = [
         "adduser.conf", "alternatives", "bash.bashrc", "bindresvport.blacklist", "ca-certificates",
@@ -166,22 +166,28 @@ struct HostImage {
             guard status.st_mode & 0o004 != 0 else { return }
             let source = try host.open(path, O_RDONLY)
             let content = try readAll(source.raw, limit: 256 << 20, name: path)
-            guard !Self.holdsCredentials(path, content) else { return }
+            if path.hasPrefix("etc/"), Self.holdsCredentials(content) { return }
             let target = try root.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: UInt64(status.st_mode & 0o777))
             try content.withUnsafeBytes { try writeAll($0, to: target.raw) }
         default: return
         }
     }
 
-    /// Package sources may carry a user and a password in their addresses.
-    private static func holdsCredentials(_ path: String, _ content: [UInt8]) -> Bool {
-        guard path.hasPrefix("etc/apt/") else { return false }
-        let text = String(decoding: content, as: UTF8.self)
-        return text.split(separator: "\n").contains { line in
-            guard let scheme = line.firstIndex(of: ":"), line[scheme...].hasPrefix("://") else { return false }
-            let rest = line[line.index(scheme, offsetBy: 3)...]
-            return rest.prefix { $0 != "/" && $0 != " " }.contains("@")
+    /// Package sources, proxies and the like may carry a user and a password in their addresses.
+    package static func holdsCredentials(_ content: [UInt8]) -> Bool {
+        var index = content.startIndex
+        let scheme = Array("://".utf8)
+        while index + scheme.count < content.count {
+            guard content[index] == scheme[0], content[index...].starts(with: scheme) else {
+                index += 1
+                continue
+            }
+            index += scheme.count
+            // RFC 3986: what stands before an "@" in the authority is the user's.
+            let authority = content[index...].prefix { $0 > 0x20 && !"/?#\"'<>".utf8.contains($0) }
+            if authority.contains(UInt8(ascii: "@")) { return true }
         }
+        return false
     }
 
     // MARK: Accounts

@@ -87,8 +87,13 @@ final class IDRanges {
     private func isInUse(_ owner: [UInt8]) throws -> Bool {
         guard !owner.isEmpty else { return false }
         let slots = "\(String(decoding: owner, as: UTF8.self))/slots"
-        guard let directory = try? Directory(path: slots) else { return false }
-        return try !directory.entries().isEmpty
+        do {
+            return try !Directory(path: slots).entries().isEmpty
+        } catch {
+            // Only a directory that is gone says that nothing is left. One that can't be looked into
+            // says nothing.
+            return error.errno != ENOENT
+        }
     }
 
     /// Whether `/etc/subuid` or `/etc/subgid` gives part of a block to somebody.

@@ -8,12 +8,18 @@ extension Launcher {
     /// Compares what is in the run directory with what lives: sandboxes go on, everything half
     /// made or dead is removed. Nothing is removed because its record could not be read.
     func adoptSlots() throws {
+        var leftAlone: Set<String> = []
         for name in try files.runSlots.entries() {
             do {
                 try adopt(name)
-            } catch { log("slot \(name) is left alone: \(error)") }
+            } catch {
+                log("slot \(name) is left alone: \(error)")
+                slots[name] = nil
+                leftAlone.insert(name)
+            }
         }
-        try removeStrays()
+        try removeStrays(except: leftAlone)
+        sweepTrash()
     }
 
     private func adopt(_ name: String) throws {
@@ -24,8 +30,10 @@ extension Launcher {
             return
         }
         let record = try SlotRecord(record: bytes)
-        let slot = Slot(name: name, idBase: record.idBase, group: ControlGroup(layout: layout, path: record.group))
+        let slot = Slot(name: name, idBase: record.idBase, group: ControlGroup(layout: layout, path: record.group),
+            pool: pool)
         slot.sandbox = SandboxID(record.sandbox)
+        slot.state = .dropped
         slots[name] = slot
         guard record.bootID == bootID else {
             if let id = slot.sandbox { recordRestart(id) }
@@ -80,9 +88,9 @@ extension Launcher {
     }
 
     /// Writable layers and groups that no slot owns: left by a launcher that was killed in between.
-    private func removeStrays() throws {
-        for name in try files.slots.entries() where slots[name] == nil {
-            let stray = Slot(name: name, idBase: 0, group: parent.child(name))
+    private func removeStrays(except leftAlone: Set<String>) throws {
+        for name in try files.slots.entries() where slots[name] == nil && !leftAlone.contains(name) {
+            let stray = Slot(name: name, idBase: 0, group: parent.child(name), pool: pool)
             slots[name] = stray
             reclaim(stray)
         }
@@ -90,8 +98,8 @@ extension Launcher {
             guard let children = try? Directory(path: directory) else { continue }
             var names: [String] = []
             try children.forEachEntry { (name, isDirectory) in if isDirectory { names.append(name) } }
-            for name in names where slots[name] == nil {
-                let stray = Slot(name: name, idBase: 0, group: parent.child(name))
+            for name in names where slots[name] == nil && !leftAlone.contains(name) {
+                let stray = Slot(name: name, idBase: 0, group: parent.child(name), pool: pool)
                 slots[name] = stray
                 reclaim(stray)
             }

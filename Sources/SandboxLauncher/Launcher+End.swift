@@ -8,6 +8,9 @@ extension Launcher {
     private static let mostRemovals = 4
     /// How long a shim may take to end its sandbox before it is killed itself.
     private static let patience = Duration.seconds(5)
+    /// How many seconds one removal has before it makes room for others and waits for its next turn:
+    /// a tree may have millions of entries, and a disk may hang.
+    private static let removalTurn: UInt32 = 20
 
     /// Ends a sandbox; answers once nothing of it is left.
     func end(_ id: SandboxID, _ detail: String, answer: @escaping (Result<Ending, Failure>) -> Void) {
@@ -56,13 +59,23 @@ extension Launcher {
         loop.schedule(after: .seconds(1)) { [unowned self] in self.refill() }
     }
 
-    /// Removes processes, groups and files of a slot whose shim is dead, in a process of its own.
+    /// Removes groups and files of a slot whose shim is dead. What takes no time is done at once;
+    /// groups that are still held, and the removal of what the sandbox wrote, go to processes of
+    /// their own.
     func reclaim(_ slot: Slot) {
         slot.state = .reclaiming
         if let id = slot.sandbox, (try? recordedEnding(of: id)) ?? nil == nil { recordLoss(id) }
         try? slot.group.kill()
-        waitingRemovals.append(slot)
-        startRemovals()
+        do {
+            try files.discard(slot.name)
+        } catch { log("slot \(slot.name): \(error)") }
+        sweepTrash()
+        if !slot.group.holdsPageCache(), slot.group.remove() {
+            removed(slot)
+        } else {
+            waitingRemovals.append(slot)
+            startRemovals()
+        }
     }
 
     /// The shim was killed before it could write the ending.
@@ -77,8 +90,12 @@ extension Launcher {
     private func startRemovals() {
         while removals.count < Self.mostRemovals, !waitingRemovals.isEmpty {
             let slot = waitingRemovals.removeFirst()
+            let launcher = getpid()
             let pid = fork()
-            if pid == 0 { Self.remove(slot, files) }
+            if pid == 0 {
+                Self.becomeRemoval(of: launcher)
+                Self.remove(slot)
+            }
             guard pid > 0 else {
                 waitingRemovals.insert(slot, at: 0)
                 loop.schedule(after: .seconds(1)) { [unowned self] in self.startRemovals() }
@@ -88,20 +105,60 @@ extension Launcher {
         }
     }
 
-    /// In a child: groups first, then what the sandbox wrote. Exits 0 when nothing is left.
-    private static func remove(_ slot: Slot, _ files: LauncherFiles) -> Never {
+    /// In a child: it ends with its launcher, whose successor does the work again, holds none of its
+    /// locks and connections, and has its time.
+    private static func becomeRemoval(of launcher: pid_t, keeping directory: Int32 = 2) {
+        _ = cordon_set_parent_death_signal(SIGKILL)
+        if getppid() != launcher { _exit(1) }
+        if directory > 3 { _ = cordon_close_range(3, UInt32(directory - 1)) }
+        _ = cordon_close_range(UInt32(directory + 1), .max)
+        alarm(removalTurn)
+    }
+
+    /// In a child: waits until the groups are empty, and removes them. Exits 0 when none is left.
+    private static func remove(_ slot: Slot) -> Never {
         var delay: UInt32 = 200
         for _ in 0..<400 {
             try? slot.group.kill()
-            if slot.group.remove() { break }
+            slot.group.dropPageCache()
+            if slot.group.remove() { _exit(0) }
             usleep(delay)
             delay = min(delay * 2, 20_000)
         }
-        do {
-            var removal = TreeRemoval(in: files.slots)
-            try removal.remove(slot.name)
-        } catch { _exit(1) }
-        _exit(slot.group.directories.allSatisfy { access($0, F_OK) != 0 } ? 0 : 1)
+        _exit(1)
+    }
+
+    /// Removes what ended sandboxes wrote, in one process at a time.
+    func sweepTrash() {
+        guard trashSweeper == nil else {
+            trashIsNew = true
+            return
+        }
+        trashIsNew = false
+        let launcher = getpid()
+        let pid = fork()
+        if pid == 0 {
+            Self.becomeRemoval(of: launcher, keeping: files.trash.raw)
+            setpriority(__priority_which_t(0), 0, 10)
+            do {
+                var removal = TreeRemoval(in: files.trash)
+                for name in try files.trash.entries() { try removal.remove(name) }
+                _exit(0)
+            } catch { _exit(1) }
+        }
+        if pid > 0 { trashSweeper = pid }
+    }
+
+    private func trashSwept(_ status: Int32) {
+        trashSweeper = nil
+        if status != 0 {
+            log("what ended sandboxes wrote could not be removed yet")
+            loop.schedule(after: .seconds(2)) { [unowned self] in self.sweepTrash() }
+        } else if trashIsNew {
+            sweepTrash()
+        } else if isShuttingDown {
+            finishShutDown()
+        }
     }
 
     /// SIGCHLD: removals that are done, and orphans of adopted shims.
@@ -115,6 +172,10 @@ extension Launcher {
         while true {
             let pid = waitpid(-1, &status, WNOHANG)
             guard pid > 0 else { break }
+            if pid == trashSweeper {
+                trashSwept(status)
+                continue
+            }
             // Shims are told dead by their pidfds, inits that outlived theirs by nobody.
             guard let slot = removals.removeValue(forKey: pid) else { continue }
             if status == 0 { removed(slot) } else { retryRemoval(slot) }
@@ -174,7 +235,7 @@ extension Launcher {
     }
 
     private func finishShutDown() {
-        guard slots.isEmpty else { return }
+        guard slots.isEmpty, trashSweeper == nil else { return }
         _ = parent.remove()
         loop.schedule(after: .milliseconds(50)) { [unowned self] in self.loop.stop() }
     }

@@ -49,7 +49,7 @@ extension Launcher {
 
     /// Gives prepared slots to those who wait, in order.
     func serveQueue() {
-        while !queue.isEmpty, let slot = slots.values.first(where: \.isPrepared) {
+        while !queue.isEmpty, let slot = pool.prepared.values.first {
             let (assignment, answer) = queue.removeFirst()
             assign(slot, assignment, answer)
         }

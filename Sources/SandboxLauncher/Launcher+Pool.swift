@@ -36,8 +36,8 @@ extension Launcher {
 
     private func fillNow() {
         dropOutdated()
-        let prepared = slots.values.filter(\.isPrepared).count
-        var building = slots.values.filter(\.isBuilding).count
+        let prepared = pool.prepared.count
+        var building = pool.building
         let wanted = memoryIsShort() ? queue.count : configuration.poolSize + queue.count
         while prepared + building < wanted, building < Self.mostBuilding {
             do {
@@ -58,13 +58,14 @@ extension Launcher {
             imageName = try HostImage.prepare(in: files.images, hideUsrLocal: configuration.hideUsrLocal)
             fingerprint = now
             log("the host's /usr has changed: prepared sandboxes are dropped")
-            for slot in slots.values where slot.isPrepared { drop(slot) }
+            for slot in Array(pool.prepared.values) { drop(slot) }
         } catch { log("the host image could not be made anew: \(error)") }
     }
 
-    func drop(_ slot: Slot) {
-        slot.state = .building
-        slot.failure = Failure(.unavailable, "dropped")
+    /// Takes apart a sandbox that is nobody's.
+    func drop(_ slot: Slot, _ reason: Failure = Failure(.unavailable, "dropped")) {
+        slot.state = .dropped
+        slot.failure = reason
         slot.channel?.close()
         if let pidfd = slot.pidfd?.raw { _ = cordon_pidfd_kill(pidfd, SIGKILL) }
     }
@@ -86,7 +87,7 @@ extension Launcher {
         let name = "m" + SandboxID.mint().text.dropFirst(3).prefix(12)
         let base = try ranges.take()
         let group = parent.child(name)
-        let slot = Slot(name: name, idBase: base, group: group)
+        let slot = Slot(name: name, idBase: base, group: group, pool: pool)
         do {
             let record = SlotRecord(bootID: bootID, idBase: base, group: group.path, sandbox: "")
             try files.makeSlot(name, record: record, group: configuration.serviceGroup)
@@ -151,7 +152,7 @@ extension Launcher {
             serveQueue()
         case (.failure, .building):
             let failure: Failure = try frame.decode()
-            slot.failure = failure
+            drop(slot, failure)
             buildFailed(failure)
         case (.assigned, .assigning(let answer)):
             slot.state = .running

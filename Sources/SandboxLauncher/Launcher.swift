@@ -23,12 +23,16 @@ public final class Launcher {
     var fingerprint: String
     var slots: [String: Slot] = [:]
     var sandboxes: [SandboxID: Slot] = [:]
+    let pool = SlotPool()
     var connections: [Int: FrameChannel] = [:]
     var nextConnection = 1
     /// Launches that wait for a slot to be built.
     var queue: [(Assignment, (Result<Launched, Failure>) -> Void)] = []
     var removals: [pid_t: Slot] = [:]
     var waitingRemovals: [Slot] = []
+    /// The process that removes what ended sandboxes wrote, and whether more has come since it started.
+    var trashSweeper: pid_t?
+    var trashIsNew = false
     var buildFailures = 0
     var refillScheduled = false
     var isShuttingDown = false

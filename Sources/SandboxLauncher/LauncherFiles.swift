@@ -7,12 +7,14 @@ import ShimProtocol
 /// The launcher's directories, in the layout that all programs know.
 ///
 ///     <data>/storage/slots/<slot>/{r1,r2,scratch,mount}   writable layers   root only
+///     <data>/storage/trash/<slot>                          writable layers on their way out
 ///     <data>/storage/images/host-…/{root,mask}            layers            root only
 ///     <data>/storage/sandboxes/<id>/…                      records, output   root, read by the service
 ///     <run>/slots/<slot>/{record,process,lock,shim.sock}
 ///     <run>/{launcher.sock,instance,lock}
 struct LauncherFiles {
     let slots: Directory
+    let trash: Directory
     let images: Directory
     let sandboxes: Directory
     let run: Directory
@@ -30,13 +32,14 @@ struct LauncherFiles {
         try Self.restrictMount("\(configuration.dataDirectory)/storage")
         // Opened again: through the restricted mount.
         let storage = try Directory(path: "\(configuration.dataDirectory)/storage")
-        for name in ["slots", "images"] {
+        for name in ["slots", "trash", "images"] {
             try storage.make(name, mode: 0o700)
             try Self.own(storage, name, group: 0, mode: 0o700)
         }
         try storage.make("sandboxes", mode: 0o750)
         try Self.own(storage, "sandboxes", group: group, mode: 0o750)
         slots = try storage.directory("slots")
+        trash = try storage.directory("trash")
         images = try storage.directory("images")
         sandboxes = try storage.directory("sandboxes")
 
@@ -89,6 +92,12 @@ struct LauncherFiles {
         let storage = try slots.directory(name)
         for child in ["r1", "r2", "scratch", "mount"] { try storage.makeNew(child, mode: 0o755) }
         for child in ["r1/u", "r1/w", "r2/u", "r2/w"] { try storage.makeNew(child, mode: 0o755) }
+    }
+
+    /// Takes a slot's writable layers out of use at once; they are removed in the background.
+    func discard(_ name: String) throws {
+        guard slots.exists(name) else { return }
+        try slots.move(name, to: trash, as: name)
     }
 
     /// Removes a slot's run directory: its record goes last of all that is its own.

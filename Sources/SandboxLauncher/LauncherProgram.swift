@@ -13,6 +13,8 @@ public enum LauncherProgram {
     public static func run(arguments: [String]) -> Never {
         signal(SIGPIPE, SIG_IGN)
         _ = cordon_set_dumpable(false)
+        // Shims have it from here: each stream of each exec takes some.
+        _ = cordon_raise_descriptor_limit()
         do {
             if arguments.first == "--keep" {
                 let rest = Array(arguments.dropFirst())

@@ -11,6 +11,8 @@ final class Slot {
         case building
         /// Built, and nobody's.
         case prepared
+        /// Nobody's, and never will be: its shim is being killed.
+        case dropped
         /// Told whose it is; the answer is due.
         case assigning(answer: (Result<Launched, Failure>) -> Void)
         case running
@@ -21,7 +23,10 @@ final class Slot {
     let name: String
     let idBase: UInt32
     let group: ControlGroup
-    var state = State.building
+    var state = State.building {
+        didSet { pool.moved(self, from: oldValue) }
+    }
+    private let pool: SlotPool
     var sandbox: SandboxID?
     /// Of the shim; readable once it is dead.
     var pidfd: Descriptor?
@@ -35,13 +40,27 @@ final class Slot {
     /// It was told whose it is but never ran: nothing of it is kept.
     var launchFailed = false
 
-    init(name: String, idBase: UInt32, group: ControlGroup) {
+    init(name: String, idBase: UInt32, group: ControlGroup, pool: SlotPool) {
         self.name = name
+        self.pool = pool
         self.idBase = idBase
         self.group = group
+        pool.building += 1
     }
 
-    var isPrepared: Bool { if case .prepared = state { true } else { false } }
     var isBuilding: Bool { if case .building = state { true } else { false } }
     var isReclaiming: Bool { if case .reclaiming = state { true } else { false } }
+}
+
+/// Which slots are ready to be somebody's: known at any time without looking at all of them.
+final class SlotPool {
+    fileprivate(set) var building = 0
+    private(set) var prepared: [String: Slot] = [:]
+
+    fileprivate func moved(_ slot: Slot, from old: Slot.State) {
+        if case .building = old { building -= 1 }
+        if case .prepared = old { prepared[slot.name] = nil }
+        if case .building = slot.state { building += 1 }
+        if case .prepared = slot.state { prepared[slot.name] = slot }
+    }
 }

@@ -24,17 +24,17 @@ extension LocalHost {
     }
 
     public func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader {
-        let directory = try records.directory(of: exec, in: id)
+        let directory = try records.output(of: id)
         return SpoolReader(stream, of: exec, directory: directory, link: try? link(id))
     }
 
     public func log(
         of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int
     ) async throws -> [LogEntry] {
-        let directory = try records.directory(of: exec, in: id)
+        let directory = try records.output(of: id)
         // Up to 2 MiB of a file: not on a thread that others wait for.
         return try await NIOThreadPool.singleton.runIfActive {
-            try IndexFormat.entries(in: directory, since: since, until: until, limit: limit)
+            try IndexFormat.entries(of: exec, in: directory, since: since, until: until, limit: limit)
         }
     }
 }

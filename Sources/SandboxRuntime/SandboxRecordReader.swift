@@ -33,19 +33,16 @@ struct SandboxRecordReader: Sendable {
 
     /// The execs that have ended.
     func execs(of id: SandboxID) throws -> [ExecState] {
-        guard let execs = try? sandboxes.directory("\(id.text)/\(RecordNames.execs)") else { return [] }
-        return try execs.entries().compactMap { name in
-            guard let bytes = try? execs.directory(name).read(RecordNames.exec) else { return nil }
-            return try? ExecState(record: bytes)
-        }
+        guard let bytes = try sandboxes.directory(id.text).read(RecordNames.execs, limit: 64 << 20) else { return [] }
+        return ExecJournal.entries(bytes)
     }
 
-    /// Where an exec's spools and index are.
-    func directory(of exec: ExecID, in id: SandboxID) throws(CordonError) -> Directory {
+    /// Where the spools and indexes of a sandbox's execs are.
+    func output(of id: SandboxID) throws(CordonError) -> Directory {
         do {
-            return try sandboxes.directory("\(id.text)/\(RecordNames.execs)/\(exec.text)")
+            return try sandboxes.directory("\(id.text)/\(RecordNames.output)")
         } catch {
-            throw CordonError(.notFound, "nothing is kept of exec \(exec) of sandbox \(id)")
+            throw CordonError(.notFound, "nothing is kept of the output of sandbox \(id)")
         }
     }
 }

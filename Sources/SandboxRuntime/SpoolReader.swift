@@ -25,7 +25,7 @@ final class SpoolReader: OutputReader {
 
     private func spool() throws -> SpoolFile? {
         try file.withLock { file in
-            if file == nil { file = try SpoolFile(stream, in: directory) }
+            if file == nil { file = try SpoolFile(stream, of: exec, in: directory) }
             return file
         }
     }

@@ -23,7 +23,6 @@ final class Exec {
     let number: UInt32
     let id: ExecID
     let startedAt: Timestamp
-    let directory: Directory
     /// Its group in the v2 tree: everything it starts lives there.
     let group: ControlGroup
     var phase = Phase.starting
@@ -34,12 +33,11 @@ final class Exec {
     let oomKillsBefore: UInt64
 
     init(
-        number: UInt32, id: ExecID, directory: Directory, group: ControlGroup, stdin: StdinFeed, oomKillsBefore: UInt64
+        number: UInt32, id: ExecID, group: ControlGroup, stdin: StdinFeed, oomKillsBefore: UInt64
     ) {
         self.number = number
         self.id = id
         startedAt = .now()
-        self.directory = directory
         self.group = group
         self.stdin = stdin
         self.oomKillsBefore = oomKillsBefore
@@ -71,6 +69,7 @@ final class Exec {
 /// A start that waits for its process to run or to fail.
 final class PendingStart {
     let exec: Exec
+    let start: StartExec
     /// Where the child says why it failed; closes when its program runs.
     let report: Descriptor
     /// What init is given; kept for one more try until there is a process.
@@ -81,10 +80,11 @@ final class PendingStart {
     var answers: [(Result<ExecState, Failure>) -> Void]
 
     init(
-        exec: Exec, report: consuming Descriptor, descriptors: [SharedDescriptor],
+        exec: Exec, start: StartExec, report: consuming Descriptor, descriptors: [SharedDescriptor],
         answer: @escaping (Result<ExecState, Failure>) -> Void
     ) {
         self.exec = exec
+        self.start = start
         self.report = report
         self.descriptors = descriptors
         answers = [answer]

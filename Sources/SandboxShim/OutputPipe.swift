@@ -34,17 +34,21 @@ final class OutputPipe {
     private static let smallPipe: UInt64 = 256 * 1024
 
     let stream: OutputStream
+    private let exec: ExecID
     private let loop: EventLoop
     private let budget: SpoolBudget
     private let capacity: UInt64
     private let onFull: FullPolicy
     private let directory: Directory
-    private let index: () -> SpoolIndex?
+    private var index: () -> SpoolIndex?
     private var pipe: Descriptor?
     private var raw: Int32
-    private(set) var spool: Spool?
-    private var failed = false
+    /// There while bytes are added; a closed stream is a file and these numbers.
+    private var spool: Spool?
+    private var rest = StreamExtent(first: 0, end: 0, closed: true)
+    private var restHeld: UInt64 = 0
     private var isWide = false
+    private var isFinishing = false
     private var readers: [ReaderID: Reader] = [:]
     private var waiters: [Waiter] = []
     private var retry: Int?
@@ -52,10 +56,11 @@ final class OutputPipe {
     var onClose: () -> Void = {}
 
     init(
-        _ stream: OutputStream, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
+        _ stream: OutputStream, of exec: ExecID, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
         budget: SpoolBudget, loop: EventLoop, index: @escaping () -> SpoolIndex?
     ) throws(SystemCallError) {
         self.stream = stream
+        self.exec = exec
         raw = pipe.raw
         self.pipe = consume pipe
         self.directory = directory
@@ -64,12 +69,20 @@ final class OutputPipe {
         self.budget = budget
         self.loop = loop
         self.index = index
+        try watch()
+    }
+
+    private func watch() throws(SystemCallError) {
         try loop.watch(raw, for: .readable) { [weak self] _ in self?.advance() }
     }
 
     var extent: StreamExtent {
-        spool?.extent ?? StreamExtent(first: 0, end: 0, closed: raw < 0)
+        if let spool { return spool.extent }
+        return raw < 0 ? rest : StreamExtent(first: 0, end: 0, closed: false)
     }
+
+    /// Whether every writer is gone and everything is kept that came.
+    var isClosed: Bool { raw < 0 }
 
     // MARK: Writing
 
@@ -77,8 +90,16 @@ final class OutputPipe {
     func advance() {
         guard raw >= 0 else { return }
         if spool == nil {
+            // A stream to which nothing is written leaves no file.
+            switch cordon_pipe_fill(raw) {
+            case 0: return
+            case ..<0:
+                shut()
+                return
+            default: break
+            }
             do {
-                spool = try Spool(stream, in: directory, capacity: capacity)
+                spool = try Spool(stream, of: exec, in: directory, capacity: capacity)
             } catch {
                 // Without a spool nothing can be kept: the process sees a closed pipe.
                 shut()
@@ -88,6 +109,7 @@ final class OutputPipe {
         guard let spool else { return }
         let before = spool.end
         var left = Self.turn
+        var isOver = false
         moving: while left > 0 {
             let held = spool.held
             let step = spool.take(from: raw, most: min(left, 1 << 20), keep: waitsFor(), room: budget.room())
@@ -99,7 +121,7 @@ final class OutputPipe {
                 pause()
                 break moving
             case .closed:
-                shut()
+                isOver = true
                 break moving
             }
         }
@@ -107,7 +129,7 @@ final class OutputPipe {
             index()?.note(stream, offset: before, length: Int(spool.end - before))
             widen(spool.end)
         }
-        tell()
+        if isOver { shut() } else { tell() }
     }
 
     /// Takes everything that is in the pipe at this moment, as when its process has just ended.
@@ -130,15 +152,17 @@ final class OutputPipe {
 
     /// The offset that the slowest reader worth waiting for has reached.
     private func waitsFor() -> UInt64? {
-        guard onFull == .pause, !readers.isEmpty else { return nil }
+        guard onFull == .pause, !isFinishing, !readers.isEmpty else { return nil }
         let now = cordon_boottime_ns()
         let first = spool?.first ?? 0
         return readers.values.filter { now - $0.lastSeen < Self.patience && $0.position >= first }
             .map(\.position).min()
     }
 
+    /// Leaves the pipe alone for a while. Not watched at all: that its writers are gone is told
+    /// again and again, asked for or not.
     private func pause() {
-        loop.change(raw, to: [])
+        loop.unwatch(raw)
         guard retry == nil else { return }
         retry = loop.schedule(after: .milliseconds(500)) { [weak self] in
             self?.retry = nil
@@ -148,7 +172,9 @@ final class OutputPipe {
 
     private func resume() {
         guard raw >= 0 else { return }
-        loop.change(raw, to: .readable)
+        loop.cancel(retry)
+        retry = nil
+        do { try watch() } catch { shut() }
         advance()
     }
 
@@ -159,23 +185,32 @@ final class OutputPipe {
         retry = nil
         raw = -1
         pipe = nil
-        spool?.close()
+        if let spool {
+            spool.close()
+            rest = spool.extent
+            restHeld = spool.held
+        }
+        spool = nil
+        index = { nil }
         tell()
         onClose()
     }
 
-    /// Ends the stream where it stands: its processes are dead.
+    /// Ends the stream where it stands: its processes are dead. What doesn't fit any more makes the
+    /// oldest bytes go, which are counted; left in the pipe it would be lost without a word.
     func finish() {
+        isFinishing = true
         drain()
         shut()
     }
 
     /// Drops everything that is kept, to make room for newer execs' output.
     func evict() {
-        guard let spool, raw < 0 else { return }
-        let held = spool.held
-        spool.discard(below: spool.end)
-        budget.changed(by: Int64(spool.held) - Int64(held))
+        guard raw < 0, rest.end > rest.first, let spool = try? Spool(reopening: stream, of: exec, in: directory) else { return }
+        spool.discardAll()
+        rest = spool.extent
+        budget.changed(by: -Int64(restHeld))
+        restHeld = 0
     }
 
     // MARK: Reading
@@ -186,11 +221,7 @@ final class OutputPipe {
     ) {
         readers[reader] = Reader(position: offset, lastSeen: cordon_boottime_ns())
         if readers.count > 256 { forgetSilent() }
-        if retry != nil {
-            loop.cancel(retry)
-            retry = nil
-            resume()
-        }
+        if retry != nil { resume() }
         let now = extent
         if now.end > offset || now.closed || offset < now.first || limit <= .zero {
             answer(now)

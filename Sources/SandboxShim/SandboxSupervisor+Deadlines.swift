@@ -13,12 +13,12 @@ extension SandboxSupervisor {
         }
     }
 
-    /// Something happened: the idle time starts again, or stands still while an exec runs or
-    /// somebody holds a lease. The main command alone keeps nothing awake.
+    /// Something happened: the idle time starts again, or stands still while an exec runs. The main
+    /// command alone keeps nothing awake.
     func activity() {
         loop.cancel(idleTimer)
         idleTimer = nil
-        guard let idle = assignment?.idleTimeout, leases.isEmpty,
+        guard let idle = assignment?.idleTimeout,
             !execs.values.contains(where: { $0.id != .main && !$0.isOver })
         else { return }
         idleTimer = loop.schedule(after: idle) { [unowned self] in

@@ -14,7 +14,7 @@ extension SandboxSupervisor {
     /// Starts a command and answers when it runs or has failed to. Asking again with the same id
     /// answers for the one that is there.
     func startExec(_ start: StartExec, answer: @escaping (Result<ExecState, Failure>) -> Void) {
-        guard case .running = phase, let assignment, let execRecords else {
+        guard case .running = phase, let assignment else {
             answer(.failure(Failure(.failedPrecondition, "the sandbox is ending")))
             return
         }
@@ -36,7 +36,7 @@ extension SandboxSupervisor {
         }
         do {
             try start.verify()
-            let pending = try prepareStart(start, assignment, execRecords, answer)
+            let pending = try prepareStart(start, assignment, answer)
             let exec = pending.exec
             execs[exec.id] = exec
             execOrder.append(exec.id)
@@ -56,14 +56,10 @@ extension SandboxSupervisor {
     }
 
     private func prepareStart(
-        _ start: StartExec, _ assignment: Assignment, _ execRecords: Directory,
-        _ answer: @escaping (Result<ExecState, Failure>) -> Void
+        _ start: StartExec, _ assignment: Assignment, _ answer: @escaping (Result<ExecState, Failure>) -> Void
     ) throws -> PendingStart {
         let number = nextExec
         nextExec += 1
-        // It belongs to the service's group, as its parent does.
-        try execRecords.makeNew(start.id.text, mode: 0o750)
-        let directory = try execRecords.directory(start.id.text)
         let leaf = group.child("e-\(number)")
         try Self.makeLeaf(leaf)
         try check(chown("\(leaf.unified)/cgroup.procs", prepare.idBase, prepare.idBase), "chown", "cgroup.procs")
@@ -82,7 +78,7 @@ extension SandboxSupervisor {
 
         let feed = StdinFeed(pipe: stdin.ours < 0 ? nil : Descriptor(owning: stdin.ours), loop: loop)
         let exec = Exec(
-            number: number, id: start.id, directory: directory, group: leaf, stdin: feed,
+            number: number, id: start.id, group: leaf, stdin: feed,
             oomKillsBefore: group.outOfMemoryKills())
         try collect(stdout: stdout.ours, stderr: stderr.ours, of: exec, start)
         let given = [
@@ -91,13 +87,13 @@ extension SandboxSupervisor {
             SharedDescriptor(Descriptor(owning: stdout.theirs)), SharedDescriptor(Descriptor(owning: stderr.theirs)),
         ]
         let pending = PendingStart(
-            exec: exec, report: Descriptor(owning: report.ours), descriptors: given, answer: answer)
+            exec: exec, start: start, report: Descriptor(owning: report.ours), descriptors: given, answer: answer)
         if let timeout = start.timeout {
             exec.timeout = loop.schedule(after: timeout) { [unowned self] in
                 self.kill(exec, .timedOut, "its timeout of \(timeout.inSeconds) s was over")
             }
         }
-        try loop.watch(report.ours, for: .readable) { [unowned self] _ in self.hearStart(pending, start) }
+        try loop.watch(report.ours, for: .readable) { [unowned self] _ in self.hearStart(pending) }
         return pending
     }
 
@@ -122,24 +118,25 @@ extension SandboxSupervisor {
 
     /// Starts to collect what the exec writes: three quarters of its budget are stdout's.
     private func collect(stdout: Int32, stderr: Int32, of exec: Exec, _ start: StartExec) throws(SystemCallError) {
-        guard let budget else { return }
+        guard let budget, let output = self.output else { return }
         var index: SpoolIndex?
-        let lazyIndex = { [unowned exec] in
-            if index == nil { index = try? SpoolIndex(in: exec.directory) }
+        let id = exec.id
+        let lazyIndex = {
+            if index == nil { index = try? SpoolIndex(of: id, in: output) }
             return index
         }
         for (stream, raw, part) in [(OutputStream.stdout, stdout, UInt64(3)), (.stderr, stderr, 1)] where raw >= 0 {
-            let output = try OutputPipe(
-                stream, pipe: Descriptor(owning: raw), directory: exec.directory,
+            let pipe = try OutputPipe(
+                stream, of: id, pipe: Descriptor(owning: raw), directory: output,
                 capacity: prepare.execSpoolBudget / 4 * part, onFull: start.onFull, budget: budget, loop: loop,
                 index: lazyIndex)
-            output.onClose = { [unowned self] in self.sweepGroups() }
-            exec.outputs[stream] = output
+            pipe.onClose = { [unowned self] in self.sweepGroups() }
+            exec.outputs[stream] = pipe
         }
     }
 
     /// The child's report: a failure, or nothing when its program runs.
-    private func hearStart(_ pending: PendingStart, _ start: StartExec) {
+    private func hearStart(_ pending: PendingStart) {
         var failure = cordon_start_failure()
         let size = MemoryLayout<cordon_start_failure>.size
         let count = read(pending.report.raw, &failure, size)
@@ -149,7 +146,7 @@ extension SandboxSupervisor {
         while !pending.isCloned, starts[pending.exec.number] != nil, hearInit() {}
         guard starts[pending.exec.number] != nil else { return }
         if count == size {
-            failStart(pending, StartFailure.describe(stage: failure.stage, errno: failure.error, start: start))
+            failStart(pending, StartFailure.describe(stage: failure.stage, errno: failure.error, start: pending.start))
         } else {
             succeed(pending)
         }
@@ -185,8 +182,9 @@ extension SandboxSupervisor {
         execsByNumber[exec.number] = nil
         starts[exec.number] = nil
         lingeringGroups.append(exec.group)
-        for name in ["stdout", "stderr", IndexFormat.fileName] { try? exec.directory.unlink(name) }
-        try? execRecords?.removeEmpty(exec.id.text)
+        for name in OutputStream.allCases.map({ SpoolFormat.fileName($0, of: exec.id) }) + [IndexFormat.fileName(of: exec.id)] {
+            try? output?.unlink(name)
+        }
         sweepGroups()
     }
 
@@ -231,11 +229,9 @@ extension SandboxSupervisor {
 
     private func exited(_ number: UInt32, _ status: Int32) {
         guard let exec = execsByNumber[number], !exec.isOver else { return }
-        if let pending = starts[number] {
-            // Killed before its program ran, or its report is still to be read.
-            guard pending.exec.verdict != nil else { return }
-            succeed(pending)
-        }
+        // It is dead, so its report is there: it may just not have been read yet.
+        if let pending = starts[number] { hearStart(pending) }
+        guard !exec.isOver, execs[exec.id] === exec else { return }
         // What it wrote before it died is there before its end is told.
         for output in exec.outputs.values { output.drain() }
         finish(exec, exec.ending(waitStatus: status, oomKillsNow: group.outOfMemoryKills()))
@@ -252,7 +248,7 @@ extension SandboxSupervisor {
         loop.cancel(exec.timeout)
         exec.stdin.close()
         lingeringGroups.append(exec.group)
-        try? exec.directory.replace(RecordNames.exec, with: exec.state.record, mode: 0o640)
+        if let journal { try? ExecJournal.bytes(exec.state).withUnsafeBytes { try writeAll($0, to: journal.raw) } }
         onExecEnded(exec.state)
         evictIfNeeded()
         sweepGroups()

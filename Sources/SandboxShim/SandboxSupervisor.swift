@@ -31,7 +31,10 @@ final class SandboxSupervisor {
     // Set when the sandbox becomes somebody's.
     var assignment: Assignment?
     var record: Directory?
-    var execRecords: Directory?
+    /// Where spools and indexes are.
+    var output: Directory?
+    /// Open for appending.
+    var journal: SharedDescriptor?
     var startedAt = Timestamp(microseconds: 0)
     var startedAtBoot: UInt64 = 0
     var deadline = Timestamp(microseconds: 0)
@@ -46,7 +49,6 @@ final class SandboxSupervisor {
 
     var lifetimeTimer: Int?
     var idleTimer: Int?
-    var leases: Set<OutputPipe.ReaderID> = []
     var verdict: Exec.Verdict?
     var mainEnding: Ending?
 
@@ -124,8 +126,10 @@ final class SandboxSupervisor {
         let record = try records.directory(assignment.id.text)
         try share(record)
         self.record = record
-        execRecords = try record.make(RecordNames.execs, mode: 0o750)
-        if let execRecords { try share(execRecords) }
+        let output = try record.make(RecordNames.output, mode: 0o750)
+        try share(output)
+        self.output = output
+        journal = SharedDescriptor(try record.open(RecordNames.execs, O_WRONLY | O_CREAT | O_APPEND, mode: 0o640))
         budget = SpoolBudget(
             sandboxBytes: prepare.sandboxSpoolBudget, reserve: prepare.diskReserve, directory: record)
         startedAt = .now()

@@ -31,10 +31,10 @@ final class Spool {
     private let file: Descriptor
     private let header: UnsafeMutableRawPointer
 
-    /// Makes the spool file of `stream` in an exec's directory.
-    init(_ stream: OutputStream, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
+    /// Makes the spool file of an exec's stream among the sandbox's.
+    init(_ stream: OutputStream, of exec: ExecID, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
         self.capacity = capacity
-        let name = SpoolFormat.fileName(stream)
+        let name = SpoolFormat.fileName(stream, of: exec)
         file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
         var page = WireWriter()
         for word in [SpoolFormat.magic, capacity, 0, 0, 0] as [UInt64] { page.put(word) }
@@ -44,6 +44,21 @@ final class Spool {
         let mapping = mmap(nil, SpoolFormat.headerSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.raw, 0)
         guard let mapping, mapping != MAP_FAILED else { throw SystemCallError("mmap", name) }
         header = mapping
+    }
+
+    /// Opens the closed spool of `stream` again, to give its blocks back.
+    init(reopening stream: OutputStream, of exec: ExecID, in directory: Directory) throws(SystemCallError) {
+        let name = SpoolFormat.fileName(stream, of: exec)
+        file = try directory.open(name, O_RDWR)
+        let mapping = mmap(nil, SpoolFormat.headerSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.raw, 0)
+        guard let mapping, mapping != MAP_FAILED else { throw SystemCallError("mmap", name) }
+        header = mapping
+        func word(_ field: Int) -> UInt64 { cordon_load((mapping + field).assumingMemoryBound(to: UInt64.self)) }
+        capacity = word(SpoolFormat.Field.capacity)
+        first = word(SpoolFormat.Field.first)
+        end = word(SpoolFormat.Field.end)
+        isClosed = true
+        held = end - first
     }
 
     deinit { munmap(header, SpoolFormat.headerSize) }
@@ -140,6 +155,14 @@ final class Spool {
         held = end - first
     }
 
+    /// Drops everything, and gives every block of the ring back.
+    func discardAll() {
+        first = end
+        store(first, at: SpoolFormat.Field.first)
+        _ = cordon_punch_hole(file.raw, off_t(SpoolFormat.headerSize), off_t(capacity))
+        held = 0
+    }
+
     /// Nothing will be added.
     func close() {
         guard !isClosed else { return }
@@ -156,13 +179,14 @@ final class SpoolIndex {
     private var count: UInt64 = 0
     private var last: LogEntry?
 
-    init(in directory: Directory) throws(SystemCallError) {
-        file = try directory.open(IndexFormat.fileName, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
+    init(of exec: ExecID, in directory: Directory) throws(SystemCallError) {
+        let name = IndexFormat.fileName(of: exec)
+        file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
         var page = WireWriter()
         page.put(IndexFormat.magic)
         page.put(UInt64(0))
         let bytes = page.bytes + [UInt8](repeating: 0, count: IndexFormat.headerSize - page.bytes.count)
-        try check(pwrite(file.raw, bytes, bytes.count, 0), "pwrite", IndexFormat.fileName)
+        try check(pwrite(file.raw, bytes, bytes.count, 0), "pwrite", name)
     }
 
     /// Notes that `length` bytes of `stream` were written at `offset`, now.

@@ -100,7 +100,9 @@ final class StdinFeed {
         do {
             try loop.watch(raw, for: .writable) { [weak self] readiness in
                 guard let self else { return }
-                if readiness.contains(.hangup) && !readiness.contains(.writable) { self.close() }
+                // Nobody will read it any more. That is told again and again, asked for or not: watching
+                // on would never rest.
+                if !readiness.isDisjoint(with: .hangup) { self.close() }
                 self.advance()
             }
         } catch { close() }

@@ -36,11 +36,17 @@ public struct Frame: Sendable {
 public struct FrameAssembler: Sendable {
     private var buffer: [UInt8] = []
     private var start = 0
+    /// The largest buffer that is kept while it is empty.
+    private static let mostSpare = 64 * 1024
 
     public init() {}
 
     public mutating func append(_ bytes: some Sequence<UInt8>) {
-        if start > 0 {
+        // What has been cut off goes when that is cheap: when nothing is left behind it, or little.
+        if start == buffer.count {
+            buffer.removeAll(keepingCapacity: buffer.capacity <= Self.mostSpare)
+            start = 0
+        } else if start > buffer.count / 2 {
             buffer.removeFirst(start)
             start = 0
         }
@@ -92,7 +98,6 @@ public enum MessageType: UInt16, Sendable {
     case extent = 27
     case closeReader = 28
     case setDeadlines = 29
-    case lease = 30
     case execEnded = 31
 
     // launcher → shim, and its answers

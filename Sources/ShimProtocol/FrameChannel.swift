@@ -67,6 +67,11 @@ public final class FrameChannel {
             close()
             return
         }
+        // A peer that is always a little behind must not make us keep what it has taken.
+        if sent > 64 * 1024, sent > outbound.count / 2 {
+            outbound.removeFirst(sent)
+            sent = 0
+        }
         outbound.append(contentsOf: bytes)
         flush()
     }

@@ -21,10 +21,11 @@ public enum SpoolFormat {
         public static let closed = 32
     }
 
-    public static func fileName(_ stream: OutputStream) -> String {
+    /// The file of an exec's stream. (An exec's id may be part of a file's name.)
+    public static func fileName(_ stream: OutputStream, of exec: ExecID) -> String {
         switch stream {
-        case .stdout: "stdout"
-        case .stderr: "stderr"
+        case .stdout: "\(exec.text).stdout"
+        case .stderr: "\(exec.text).stderr"
         }
     }
 }
@@ -34,11 +35,11 @@ public final class SpoolFile: Sendable {
     private let file: Descriptor
     private let capacity: UInt64
 
-    /// Opens the stream's spool in an exec's directory; nil when nothing has been written yet.
-    public init?(_ stream: OutputStream, in directory: Directory) throws {
+    /// Opens the stream's spool among a sandbox's; nil when nothing has been written yet.
+    public init?(_ stream: OutputStream, of exec: ExecID, in directory: Directory) throws {
         let file: Descriptor
         do {
-            file = try directory.open(SpoolFormat.fileName(stream), O_RDONLY)
+            file = try directory.open(SpoolFormat.fileName(stream, of: exec), O_RDONLY)
         } catch {
             if error.errno == ENOENT { return nil }
             throw error
@@ -80,7 +81,8 @@ public final class SpoolFile: Sendable {
 /// The index of an exec's output: a page of header with the number of entries ever written, then
 /// a ring of fixed-size entries in the order of writing.
 public enum IndexFormat {
-    public static let fileName = "index"
+    public static func fileName(of exec: ExecID) -> String { "\(exec.text).index" }
+
     public static let magic: UInt64 = 0x3158_4449_5053_4443
     public static let headerSize = 4096
     public static let entrySize = 32
@@ -100,11 +102,11 @@ public enum IndexFormat {
 
     /// Reads the entries with a wall time in the range, oldest first, at most `limit`.
     public static func entries(
-        in directory: Directory, since: Timestamp?, until: Timestamp?, limit: Int
+        of exec: ExecID, in directory: Directory, since: Timestamp?, until: Timestamp?, limit: Int
     ) throws -> [LogEntry] {
         let file: Descriptor
         do {
-            file = try directory.open(fileName, O_RDONLY)
+            file = try directory.open(fileName(of: exec), O_RDONLY)
         } catch {
             if error.errno == ENOENT { return [] }
             throw error
@@ -157,8 +159,29 @@ public enum RecordNames {
     public static let status = "status"
     /// `Ending` of the sandbox.
     public static let ending = "ending"
-    /// One directory for each exec, by its id, holding spools, index and the record below.
+    /// Spools and indexes of all execs.
+    public static let output = "output"
+    /// The `ExecJournal`.
     public static let execs = "execs"
-    /// `ExecState` with the exec's ending.
-    public static let exec = "state"
+}
+
+/// The ended execs of a sandbox: a file of `ExecState`s, each behind its length (u32), in the order
+/// in which they ended. Each is appended by one write(2), which a killed process has done or not.
+public enum ExecJournal {
+    /// The bytes of one entry.
+    public static func bytes(_ state: ExecState) -> [UInt8] {
+        var writer = WireWriter()
+        writer.put(state.record)
+        return writer.bytes
+    }
+
+    /// The entries in a journal; what is cut short at its end is left out.
+    public static func entries(_ bytes: [UInt8]) -> [ExecState] {
+        var reader = WireReader(bytes)
+        var entries: [ExecState] = []
+        while reader.remaining > 0, let record = try? reader.blob() {
+            if let state = try? ExecState(record: record) { entries.append(state) }
+        }
+        return entries
+    }
 }

@@ -14,16 +14,35 @@ struct Down: ParsableCommand {
     @OptionGroup var places: Places
 
     func run() throws {
-        let raw = cordon_connect_unix("\(places.runDir)/launcher.sock")
-        guard raw >= 0 else {
-            if errno == ENOENT || errno == ECONNREFUSED { return }
-            throw SystemCallError("connect", "\(places.runDir)/launcher.sock")
+        // A launcher that dies meanwhile is started again by its keeper, and told again.
+        while true {
+            let raw = cordon_connect_unix("\(places.runDir)/launcher.sock")
+            if raw >= 0 {
+                shutDown(Descriptor(owning: raw))
+            } else if errno != ENOENT && errno != ECONNREFUSED {
+                throw SystemCallError("connect", "\(places.runDir)/launcher.sock")
+            }
+            if !keeperLives() { break }
+            usleep(20_000)
         }
-        let socket = Descriptor(owning: raw)
-        try Frame.bytes(ShutDown(), request: 1).withUnsafeBytes { try writeAll($0, to: socket.raw) }
-        // The launcher closes the connection by ending, when nothing is left.
+        let left = (try? Directory(path: "\(places.runDir)/slots").entries().count) ?? 0
+        guard left == 0 else {
+            throw ValidationError("\(left) sandboxes live and no launcher does: start the service once, then take it down")
+        }
+    }
+
+    /// Asks the launcher to end everything, and waits until it has ended itself, nothing being left.
+    private func shutDown(_ socket: borrowing Descriptor) {
+        try? Frame.bytes(ShutDown(), request: 1).withUnsafeBytes { try writeAll($0, to: socket.raw) }
         var buffer = [UInt8](repeating: 0, count: 4096)
         var got = 0
         repeat { got = read(socket.raw, &buffer, buffer.count) } while got > 0 || (got < 0 && errno == EINTR)
+    }
+
+    private func keeperLives() -> Bool {
+        let raw = cordon_open(AT_FDCWD, "\(places.runDir)/keeper.lock", O_RDWR, 0)
+        guard raw >= 0 else { return false }
+        let lock = Descriptor(owning: raw)
+        return cordon_lock_exclusive(lock.raw, false) < 0
     }
 }

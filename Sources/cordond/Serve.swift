@@ -1,5 +1,6 @@
 import Access
 import ArgumentParser
+import CLinux
 import Foundation
 import LinuxSystem
 import Logging
@@ -79,6 +80,7 @@ struct Serve: ParsableCommand {
 
     /// Directories, launcher, and the end of all rights. Runs before any other thread exists.
     func prepareAsRoot() throws -> SharedDescriptor {
+        _ = cordon_raise_descriptor_limit()
         let installation = try Installation(places: places, user: user)
         let lock = try installation.takeOver()
         try installation.startLauncher(arguments: launcherArguments)

@@ -26,9 +26,14 @@ extension MintedID {
 
     /// A new identifier; its first characters are `lead`, the rest is random (`getrandom`).
     public static func mint(lead: String = "") -> Self {
+        // Twelve characters of each random word: 36¹² is far below 2⁶⁴, so none is likelier than another
+        // by more than one in a million.
         var generator = SystemRandomNumberGenerator()
-        let rest = (lead.utf8.count..<length).map { _ in
-            alphabet[Int.random(in: 0..<alphabet.count, using: &generator)]
+        var word: UInt64 = 0
+        let rest = (lead.utf8.count..<length).enumerated().map { index, _ in
+            if index % 12 == 0 { word = generator.next() }
+            defer { word /= UInt64(alphabet.count) }
+            return alphabet[Int(word % UInt64(alphabet.count))]
         }
         return Self(unchecked: prefix + lead + String(decoding: rest, as: UTF8.self))
     }
