@@ -61,12 +61,12 @@ struct DayOneTests {
     func users() async throws {
         try await withService { service in
             let id = try await service.create()
-            _ = try await service.run(["sh", "-c", "echo '5:x:2000:2000::/home/five:/bin/sh' >> /etc/passwd; useradd -m -G audio,video alice"], in: id)
+            _ = try await service.run(["sh", "-c", "echo '5:x:2000:2000::/home/five:/bin/sh' >> /etc/passwd; useradd -m -u 1000 -G audio,video alice"], in: id)
             for (user, expected) in [
                 ("0", "0 0 0 /root"), ("1234", "1234 0 0 /"), ("1234:77", "1234 77 77 /"),
                 ("nobody", "65534 65534 65534 /nonexistent"), ("65534", "65534 65534 65534 /nonexistent"),
                 // A text of digits is a number, never the name of an entry.
-                ("5", "5 60 60 /usr/games"), ("alice", "1000 1000 1000 29 44 /home/alice"), ("alice:audio", "1000 29 29 /home/alice"),
+                ("5", "5 60 60 /usr/games"), ("alice", "1000 1000 1000 29 44 /home/alice"), ("alice:audio", "1000 29 29 /home/alice"), ("alice:7", "1000 7 7 /home/alice"), ("0:audio", "0 29 29 /root"),
             ] {
                 let outcome = try await service.run(["sh", "-c", "echo $(id -u) $(id -g) $(id -G) $HOME"], in: id, user: user)
                 #expect(outcome.stdout == "\(expected)\n", "\(user): \(outcome.stdout)")

@@ -11,7 +11,7 @@ struct HostLimitsTests {
             let attempts = [
                 Attempt("kernel AIO", #"call("io_setup", 64, ctypes.byref(ctypes.c_ulong(0)))"#, inside: "ENOSYS"),
                 Attempt("pressure triggers", #"return os.listdir("/proc/pressure") != []"#, inside: "False", outside: ["True"]),
-                Attempt("a trigger", #"os.write(os.open("/proc/pressure/memory", os.O_RDWR), b"some 150000 1000000\0")"#, inside: "ENOENT"),
+                Attempt("a trigger", #"os.write(os.open("/proc/pressure/memory", os.O_RDWR), b"some 500000 2000000\0")"#, inside: "ENOENT"),
                 Attempt("real-time scheduling", "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))", inside: "EPERM"),
                 Attempt("a higher priority", "os.setpriority(os.PRIO_PROCESS, 0, -5)", inside: "EACCES", "EPERM"),
                 Attempt("real-time I/O", #"call("ioprio_set", 1, 0, 1 << 13)"#, inside: "EPERM"),

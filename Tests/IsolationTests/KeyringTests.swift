@@ -14,7 +14,8 @@ struct KeyringTests {
     private static let readKey = """
         key = call("keyctl", 10, -3, ctypes.create_string_buffer(b"user"), ctypes.create_string_buffer(b"cordon-test"), 0)
         buffer = ctypes.create_string_buffer(16)
-        return buffer.raw[:call("keyctl", 11, key, buffer, 16)].decode()
+        count = call("keyctl", 11, key, buffer, 16)
+        return buffer.raw[:count].decode()
         """
 
     @Test("a key in the session keyring that the service was started with isn't there inside, filter or not")
