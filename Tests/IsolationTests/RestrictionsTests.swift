@@ -78,7 +78,6 @@ struct RestrictionsTests {
         ("root", #"os.listdir(f"/proc/{TARGET}/root/")"#), ("cwd", #"os.readlink(f"/proc/{TARGET}/cwd")"#),
         ("exe", #"os.open(f"/proc/{TARGET}/exe", os.O_RDONLY)"#), ("auxv", #"read(f"/proc/{TARGET}/auxv")"#),
         ("namespaces", #"os.open(f"/proc/{TARGET}/ns/mnt", os.O_RDONLY)"#), ("syscall", #"read(f"/proc/{TARGET}/syscall")"#),
-        ("timerslack", #"os.write(os.open(f"/proc/{TARGET}/timerslack_ns", os.O_WRONLY), b"50000")"#),
         ("oom score", #"os.write(os.open(f"/proc/{TARGET}/oom_score_adj", os.O_WRONLY), b"900")"#),
         ("coredump filter", #"writable(f"/proc/{TARGET}/coredump_filter")"#),
         (

@@ -12,6 +12,8 @@ public final class ServiceInstance: @unchecked Sendable {
     public var dataDirectory: String { directory + "/data" }
     public var runDirectory: String { directory + "/run" }
     private let options: [String]
+    /// A program, with arguments, that runs the service: it executes what follows its own arguments.
+    private let launcher: [String]
     private var service: Process?
     public private(set) var url = ""
     public private(set) var token = ""
@@ -34,12 +36,13 @@ public final class ServiceInstance: @unchecked Sendable {
         }
     }
 
-    private init(options: [String]) throws {
+    private init(options: [String], launcher: [String] = []) throws {
         guard getuid() == 0 else { throw Unavailable("these tests make sandboxes for real: run them as root") }
         var template = Array("/tmp/cordon-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Unavailable("mkdtemp: \(errno)") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         self.options = options
+        self.launcher = launcher
         // The service's own account must be able to pass.
         chmod(directory, 0o711)
     }
@@ -54,9 +57,11 @@ public final class ServiceInstance: @unchecked Sendable {
     /// Starts `cordond` on this instance's directories, again after a kill.
     public func startService() async throws {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: try Self.products + "/cordond")
-        process.arguments =
-            ["--data-dir", dataDirectory, "--run-dir", runDirectory, "--listen", "127.0.0.1:0"] + options
+        let command =
+            launcher + [try Self.products + "/cordond", "--data-dir", dataDirectory, "--run-dir", runDirectory]
+            + ["--listen", "127.0.0.1:0"] + options
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         let log = directory + "/cordond.log"
         if !FileManager.default.fileExists(atPath: log) { FileManager.default.createFile(atPath: log, contents: nil) }
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
@@ -271,9 +276,9 @@ public final class ServiceInstance: @unchecked Sendable {
 
 /// Starts a service, hands it to `body`, and takes it down whatever happens.
 public func withService<Result>(
-    _ options: String..., body: (ServiceInstance) async throws -> Result
+    _ options: String..., through launcher: [String] = [], body: (ServiceInstance) async throws -> Result
 ) async throws -> Result {
-    let instance = try await ServiceInstance.start(options: options)
+    let instance = try await ServiceInstance.start(options: options, launcher: launcher)
     do {
         let result = try await body(instance)
         try await instance.down()
@@ -285,8 +290,8 @@ public func withService<Result>(
 }
 
 extension ServiceInstance {
-    fileprivate static func start(options: [String]) async throws -> ServiceInstance {
-        let instance = try ServiceInstance(options: options)
+    fileprivate static func start(options: [String], launcher: [String]) async throws -> ServiceInstance {
+        let instance = try ServiceInstance(options: options, launcher: launcher)
         try await instance.startService()
         return instance
     }
