@@ -152,7 +152,7 @@ static void set_home(struct process *process, const char *directory) {
 static int find_user(struct process *process) {
     set_home(process, "/root");
     if (!*process->user) return 0;
-    char text[256];
+    char text[256], name[256] = "";
     if (strlen(process->user) >= sizeof text) return EINVAL;
     strcpy(text, process->user);
     char *group = strchr(text, ':');
@@ -174,7 +174,8 @@ static int find_user(struct process *process) {
         process->uid = (uid_t)uid;
         process->gid = (gid_t)gid;
         set_home(process, fields[5]);
-        strncpy(text, fields[0], sizeof text - 1);
+        // Not into `text`, which `group` points into.
+        strncpy(name, fields[0], sizeof name - 1);
         found = true;
     }
     if (!found && !by_number) return ESRCH;
@@ -196,7 +197,7 @@ static int find_user(struct process *process) {
         for (char *member = fields[3]; found && !group && member && *member;) {
             char *const comma = strchr(member, ',');
             if (comma) *comma = 0;
-            if (strcmp(member, text) == 0 && process->group_count < MOST_GROUPS)
+            if (strcmp(member, name) == 0 && process->group_count < MOST_GROUPS)
                 process->groups[process->group_count++] = (gid_t)gid;
             member = comma ? comma + 1 : NULL;
         }
