@@ -30,7 +30,7 @@ def everything():
 
 
 def creates():
-    create(name="taken")
+    create(app="bad-input", name="taken")
     before = everything()
     for spec, field in [
         ({"nope": 1}, "nope"), ({"cpu": {"cores": 1}}, "cpu.cores"), ({"name": 5}, "name"), ({"name": "a b"}, "name"),
@@ -44,10 +44,10 @@ def creates():
         ({"timeout_seconds": 0}, "timeout_seconds"), ({"timeout_seconds": 86401}, "timeout_seconds"),
         ({"timeout_seconds": "5"}, "timeout_seconds"), ({"idle_timeout_seconds": -1}, "idle_timeout_seconds"),
         ({"memory_mib": {"limit": 3}}, "memory_mib.limit"), ({"memory_mib": 64}, "memory_mib"), ({"pids_limit": 1}, "pids_limit"),
-        ({"policy": "lax"}, "policy"), ({"argv": ["/no/such/program"]}, "argv"), ({"argv": ["true"], "workdir": "/no/such"}, "workdir"),
+        ({"policy": "lax"}, "policy"), ({"argv": ["/no/such/program"]}, "argv[0]"), ({"argv": ["true"], "workdir": "/no/such"}, "workdir"),
     ]:
         refused("POST", "/v1/sandboxes", 400, field, json=spec)
-    refused("POST", "/v1/sandboxes", 409, "name", json={"name": "taken"})
+    refused("POST", "/v1/sandboxes", 409, "name", json={"app": "bad-input", "name": "taken"})
     for body, field in [(b"", "body"), (b"{", "body"), (b"[]", "body"), (b"{}{}", "body"), (b'{"app": "\xff"}', "body"),
                         (b'{"app": "a", "app": "b"}', "body"), (b"[" * 100_000, "body")]:
         refused("POST", "/v1/sandboxes", 400, field, data=body, headers={"Content-Type": "application/json"})
@@ -69,7 +69,7 @@ def execs_and_streams():
         ({}, "argv"), ({"argv": []}, "argv"), ({"argv": ["a\0"]}, "argv[0]"), ({"argv": ["x" * (128 << 10)]}, "argv"),
         ({"argv": ["true"], "workdir": "."}, "workdir"), ({"argv": ["true"], "workdir": "/nowhere"}, "workdir"),
         ({"argv": ["true"], "user": "who"}, "user"), ({"argv": ["true"], "user": "70000"}, "user"), ({"argv": ["true"], "user": "root:who"}, "user"),
-        ({"argv": ["not-there"]}, "argv"), ({"argv": ["true"], "exec_id": "a/b"}, "exec_id"), ({"argv": ["true"], "exec_id": "main"}, "exec_id"),
+        ({"argv": ["not-there"]}, "argv[0]"), ({"argv": ["true"], "exec_id": "a/b"}, "exec_id"), ({"argv": ["true"], "exec_id": "main"}, "exec_id"),
         ({"argv": ["true"], "timeout_seconds": 0}, "timeout_seconds"), ({"argv": ["true"], "on_full": "x"}, "on_full"),
         ({"argv": ["true"], "stdin": "x"}, "stdin"), ({"argv": ["true"], "wait": True, "stdin_base64": "?"}, "stdin_base64"),
         ({"argv": ["true"], "more": 1}, "more"),

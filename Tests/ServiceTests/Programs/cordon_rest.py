@@ -36,7 +36,8 @@ def patiently(method, path, **arguments):
     for _ in range(3000):
         try:
             answer = call(method, path, **arguments)
-            if answer.status_code != 503:
+            whole = len(answer.content) == int(answer.headers.get("Content-Length", len(answer.content)))
+            if answer.status_code != 503 and whole:
                 return answer
         except LOST:
             session().close()
