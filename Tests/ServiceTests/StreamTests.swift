@@ -1,3 +1,4 @@
+import ServiceSupport
 import Testing
 
 /// Streams through Python's `requests`; the checks are in `Programs/streams.py` and `Programs/output.py`.
