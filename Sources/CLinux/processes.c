@@ -75,6 +75,8 @@ int cordon_set_file_override(bool enabled) {
     return (int)syscall(SYS_capset, &header, data);
 }
 
+int cordon_account_to(uid_t user) { return setresuid(user, 0, 0); }
+
 int cordon_keep_only_capabilities(uint64_t set) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2];

@@ -135,13 +135,21 @@ static void serve(int shim) {
     if (size <= 0) _exit(0);
     if (size == sizeof request) {
         struct process *process;
-        switch (request.kind) {
-        case CORDON_INIT_START:
-            if (count == CORDON_START_DESCRIPTORS)
-                start(shim, request.number, descriptors);
+        switch (request.kind & 0xff) {
+        case CORDON_INIT_START: {
+            int all[CORDON_START_DESCRIPTORS], used = 0;
+            for (int i = 0; i < CORDON_START_DESCRIPTORS; i++) {
+                // 0 is this process's own /dev/null, opened before anybody else was here.
+                const bool is_null = i >= 3 && (request.kind >> (8 + i - 3) & 1);
+                all[i] = is_null || used == count ? 0 : descriptors[used++];
+            }
+            const int due = CORDON_START_DESCRIPTORS - __builtin_popcount(request.kind >> 8 & 7);
+            if (count == due)
+                start(shim, request.number, all);
             else
                 report(shim, CORDON_INIT_CLONE_FAILED, request.number, EMFILE);
             break;
+        }
         case CORDON_INIT_SIGNAL:
             // The table holds only processes that are not reaped yet: the pid is theirs.
             process = find(0, request.number >> 8);

@@ -49,14 +49,11 @@ extension Launcher {
             slot.waiters.append { _ in answer(.failure(Failure(.unavailable, "the sandbox's shim died as it started"))) }
         }
         if slot.isBuilding, slot.failure == nil {
-            slot.failure = Failure(.internal, "the shim died while it built a sandbox")
-            if slot.failure?.code == .internal { refillLater() }
+            let failure = Failure(.internal, "the shim died while it built a sandbox")
+            slot.failure = failure
+            buildFailed(failure)
         }
         reclaim(slot)
-    }
-
-    private func refillLater() {
-        loop.schedule(after: .seconds(1)) { [unowned self] in self.refill() }
     }
 
     /// Removes groups and files of a slot whose shim is dead. What takes no time is done at once;
@@ -204,13 +201,18 @@ extension Launcher {
         if let id = slot.sandbox {
             sandboxes[id] = nil
             let recorded = (try? recordedEnding(of: id)) ?? nil
-            let ending = recorded ?? Ending(.failedToStart, detail: "the sandbox never ran", at: .now())
-            if recorded == nil || slot.launchFailed { try? forget(id) }
+            // A full disk can keep an ending from being written, never from being told.
+            let ran = files.sandboxes.exists("\(id.text)/\(RecordNames.status)") && !slot.launchFailed
+            let lost = Ending(.supervisorLost, detail: "the sandbox's shim died", at: .now())
+            let never = Ending(.failedToStart, detail: "the sandbox never ran", at: .now())
+            let ending = recorded ?? slot.ending ?? (ran ? lost : never)
+            if !ran { try? forget(id) }
             let waiters = slot.waiters
             slot.waiters = []
             for waiter in waiters { waiter(ending) }
-            if recorded != nil, !slot.launchFailed { report(Ended(id: id, ending: ending)) }
+            if ran { report(Ended(id: id, ending: ending)) }
         }
+        answerInventory()
         if isShuttingDown { finishShutDown() } else { refill() }
     }
 

@@ -8,7 +8,9 @@ extension Launcher {
     private static let mostQueued = 4096
 
     /// Makes a prepared sandbox somebody's, or the next one that is built.
-    func launch(_ assignment: Assignment, answer: @escaping (Result<Launched, Failure>) -> Void) {
+    func launch(
+        _ assignment: Assignment, for connection: Int, answer: @escaping (Result<Launched, Failure>) -> Void
+    ) {
         do {
             try verify(assignment)
         } catch let failure as Failure {
@@ -22,7 +24,7 @@ extension Launcher {
             answer(.failure(Failure(.resourceExhausted, "\(Self.mostQueued) launches wait already")))
             return
         }
-        queue.append((assignment, answer))
+        queue.append(QueuedLaunch(connection: connection, assignment: assignment, answer: answer))
         serveQueue()
         refill()
     }
@@ -50,8 +52,8 @@ extension Launcher {
     /// Gives prepared slots to those who wait, in order.
     func serveQueue() {
         while !queue.isEmpty, let slot = pool.prepared.values.first {
-            let (assignment, answer) = queue.removeFirst()
-            assign(slot, assignment, answer)
+            let next = queue.removeFirst()
+            assign(slot, next.assignment, next.answer)
         }
     }
 

@@ -49,7 +49,7 @@ extension Launcher {
     }
 
     private func fillNow() {
-        guard !isShuttingDown else { return }
+        guard !isShuttingDown, cordon_boottime_ns() >= noBuildBefore else { return }
         dropOutdated()
         let prepared = pool.prepared.count
         var building = pool.building
@@ -174,6 +174,7 @@ extension Launcher {
         case (.assigned, .assigning(let answer)):
             slot.state = .running
             answer(.success(Launched(slot: slot.name, assigned: try frame.decode())))
+            answerInventory()
         case (.failure, .assigning(let answer)):
             // Its ending follows: the shim ends itself when its main command can't be started.
             slot.state = .running
@@ -181,18 +182,22 @@ extension Launcher {
             let failure: Failure = try frame.decode()
             slot.waiters.append { _ in answer(.failure(failure)) }
             end(slot, failure.message)
+            answerInventory()
+        case (.sandboxEnded, _), (.ended, _): slot.ending = (try? frame.decode(Ended.self))?.ending
         default: break
         }
     }
 
-    private func buildFailed(_ failure: Failure) {
+    func buildFailed(_ failure: Failure) {
         buildFailures += 1
         log("a sandbox could not be built: \(failure.message)")
         // Those who wait are told; the pool tries again after a while.
         let waiting = queue
         queue.removeAll()
-        for (_, answer) in waiting { answer(.failure(failure)) }
-        loop.schedule(after: .seconds(min(30, buildFailures))) { [unowned self] in self.refill() }
+        for launch in waiting { launch.answer(.failure(failure)) }
+        let pause = Duration.seconds(min(30, buildFailures))
+        noBuildBefore = cordon_boottime_ns() + UInt64(pause.components.seconds) * 1_000_000_000
+        loop.schedule(after: pause + .milliseconds(1)) { [unowned self] in self.refill() }
     }
 }
 

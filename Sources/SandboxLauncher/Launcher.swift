@@ -27,7 +27,11 @@ public final class Launcher {
     var connections: [Int: FrameChannel] = [:]
     var nextConnection = 1
     /// Launches that wait for a slot to be built.
-    var queue: [(Assignment, (Result<Launched, Failure>) -> Void)] = []
+    var queue: [QueuedLaunch] = []
+    /// Those who asked what lives while a sandbox was being assigned.
+    var inventoryWaiters: [() -> Void] = []
+    /// After a failure nothing is built before this time (CLOCK_BOOTTIME, in nanoseconds).
+    var noBuildBefore: UInt64 = 0
     var removals: [pid_t: Slot] = [:]
     var waitingRemovals: [Slot] = []
     /// The process that removes what ended sandboxes wrote, and whether more has come since it started.
@@ -77,7 +81,8 @@ public final class Launcher {
     public func run() throws {
         warnOfPipedCores()
         try adoptSlots()
-        try proveThatSandboxesWork()
+        // Where sandboxes live already, they are served whatever new ones come to.
+        if sandboxes.isEmpty { try proveThatSandboxesWork() }
         try listen()
         refill()
         try loop.run()
@@ -123,18 +128,24 @@ public final class Launcher {
         let number = nextConnection
         nextConnection += 1
         connections[number] = channel
-        channel.onClose = { [unowned self] in self.connections[number] = nil }
-        channel.onFrame = { [unowned self, unowned channel] frame in try self.serve(frame, channel, isRoot: user == 0) }
+        channel.onClose = { [unowned self] in
+            self.connections[number] = nil
+            // Nobody would learn of what was started for it.
+            self.queue.removeAll { $0.connection == number }
+        }
+        channel.onFrame = { [unowned self, unowned channel] frame in
+            try self.serve(frame, channel, number, isRoot: user == 0)
+        }
         channel.open()
     }
 
-    private func serve(_ frame: Frame, _ channel: FrameChannel, isRoot: Bool) throws {
+    private func serve(_ frame: Frame, _ channel: FrameChannel, _ connection: Int, isRoot: Bool) throws {
         let request = frame.request
         switch MessageType(rawValue: frame.type) {
         case .hello: channel.send(Hello(), request: request)
         case .launch:
             let launch: Launch = try frame.decode()
-            self.launch(launch.assignment) { [weak channel] result in
+            self.launch(launch.assignment, for: connection) { [weak channel] result in
                 switch result {
                 case .success(let launched): channel?.send(launched, request: request)
                 case .failure(let failure): channel?.send(failure, request: request)
@@ -149,9 +160,13 @@ public final class Launcher {
                 }
             }
         case .inventory:
-            let items = sandboxes.filter { !$0.value.isReclaiming }
-                .map { InventoryItem(id: $0.key, slot: $0.value.name) }
-            channel.send(InventoryList(items: items), request: request)
+            inventoryWaiters.append { [weak self, weak channel] in
+                guard let self else { return }
+                let items = self.sandboxes.filter { !$0.value.isReclaiming }
+                    .map { InventoryItem(id: $0.key, slot: $0.value.name) }
+                channel?.send(InventoryList(items: items), request: request)
+            }
+            answerInventory()
         case .forget:
             let id = (try frame.decode(Forget.self)).id
             do {
@@ -167,6 +182,14 @@ public final class Launcher {
         default:
             channel.send(Failure(.unimplemented, "message type \(frame.type)"), request: request)
         }
+    }
+
+    /// Tells what lives, once no sandbox is between being nobody's and being somebody's.
+    func answerInventory() {
+        guard !sandboxes.values.contains(where: \.isAssigning) else { return }
+        let waiters = inventoryWaiters
+        inventoryWaiters = []
+        for waiter in waiters { waiter() }
     }
 
     /// Tells every connected service.

@@ -60,9 +60,11 @@ public enum LauncherProgram {
             // Shims of a dead launcher come here: they are reaped as well.
             while waitpid(-1, &status, 0) != pid {}
             let code = (status >> 8) & 0xff
-            if status & 0x7f == 0, code == 0 || code == hopeless { exit(code) }
+            // Without a sandbox to serve there is nobody to try again for.
+            let isIdle = ((try? Directory(path: "\(configuration.runDirectory)/slots").entries()) ?? []).isEmpty
+            if status & 0x7f == 0, code == 0 || (code == hopeless && isIdle) { exit(code) }
             say("the launcher ended with wait status \(status); starting it again")
-            usleep(50_000)
+            usleep(code == hopeless ? 1_000_000 : 50_000)
         }
     }
 }

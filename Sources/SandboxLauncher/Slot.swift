@@ -37,6 +37,8 @@ final class Slot {
     /// Those who wait until nothing is left.
     var waiters: [(Ending) -> Void] = []
     var failure: Failure?
+    /// The ending as its shim told it: stands in for a record that could not be written.
+    var ending: Ending?
     /// It was told whose it is but never ran: nothing of it is kept.
     var launchFailed = false
 
@@ -49,7 +51,16 @@ final class Slot {
     }
 
     var isBuilding: Bool { if case .building = state { true } else { false } }
+    var isAssigning: Bool { if case .assigning = state { true } else { false } }
     var isReclaiming: Bool { if case .reclaiming = state { true } else { false } }
+}
+
+/// A launch that waits for a sandbox to be built.
+struct QueuedLaunch {
+    /// Whose request it is.
+    let connection: Int
+    let assignment: Assignment
+    let answer: (Result<Launched, Failure>) -> Void
 }
 
 /// Which slots are ready to be somebody's: known at any time without looking at all of them.

@@ -15,9 +15,16 @@ public final class LocalHost: SandboxHost {
     let launcher: LauncherLink
     let group: any EventLoopGroup
     let logger: Logger
-    let links = Mutex<[SandboxID: ShimLink]>([:])
-    /// Sandboxes that are being launched, and how they ended where they did so meanwhile.
-    private let launching = Mutex<[SandboxID: Ending?]>([:])
+    /// What this process knows of the living: one lock, so that no ending falls between the two.
+    struct Known {
+        var links: [SandboxID: ShimLink] = [:]
+        /// Sandboxes that are being launched, and how they ended where they did so meanwhile.
+        var launching: [SandboxID: Ending?] = [:]
+        /// Whether `inventory` has been taken: from then on, what isn't known here is nobody's.
+        var isComplete = false
+    }
+
+    let known = Mutex(Known())
     private let report: AsyncStream<HostReport>.Continuation
     private let runDirectory: Directory
 
@@ -54,27 +61,51 @@ public final class LocalHost: SandboxHost {
 
     // MARK: Knowing what is there
 
-    /// After a time without a launcher: what ended meanwhile is told now.
+    /// After a time without a launcher: what ended meanwhile is told now, and what was started for a
+    /// request that nobody waits for any more is ended.
     private func catchUp(_ connection: FrameConnection) async throws {
         let list: InventoryList = try await connection.call(Inventory())
         let living = Set(list.items.map(\.id))
-        for id in links.withLock({ Array($0.keys) }) where !living.contains(id) {
+        let (linked, strays) = known.withLock { known in
+            (
+                Array(known.links.keys),
+                known.isComplete
+                    ? living.filter { known.links[$0] == nil && known.launching[$0] == nil } : []
+            )
+        }
+        for id in linked where !living.contains(id) {
             if let ending = records.ending(of: id) { await sandboxEnded(id, ending) }
+        }
+        for id in strays {
+            logger.warning("sandbox \(id) belongs to no request and is ended")
+            _ = try await connection.call(End(id: id, detail: "nobody waits for it"), for: Ended.self)
         }
     }
 
     public func inventory() async throws -> [HostedSandbox] {
-        let connection = try await launcher.connection(within: .seconds(60))
+        for _ in 0..<20 {
+            let connection = try await launcher.connection(within: .seconds(60))
+            do {
+                let result = try await takeInventory(connection)
+                known.withLock { $0.isComplete = true }
+                return result
+            } catch is FrameConnection.Lost { continue }
+        }
+        throw CordonError.lost("the launcher")
+    }
+
+    private func takeInventory(_ connection: FrameConnection) async throws -> [HostedSandbox] {
         let list: InventoryList = try await connection.call(Inventory())
         var result: [HostedSandbox] = []
-        for item in list.items {
-            // One that ends right now is found among the ended below.
-            guard let (link, status) = try? await open(item.slot) else { continue }
-            links.withLock { $0[link.id] = link }
-            result.append(
-                HostedSandbox(
-                    id: status.id, startedAt: status.startedAt, ending: nil, deadline: status.deadline,
-                    execs: status.execs.map(\.hosted)))
+        try await withThrowingTaskGroup(of: HostedSandbox?.self) { group in
+            var items = list.items[...]
+            for _ in 0..<16 {
+                if let item = items.popFirst() { group.addTask { try await self.adopt(item, connection) } }
+            }
+            while let sandbox = try await group.next() {
+                if let sandbox { result.append(sandbox) }
+                if let item = items.popFirst() { group.addTask { try await self.adopt(item, connection) } }
+            }
         }
         let living = Set(result.map(\.id))
         for id in try records.ids() where !living.contains(id) {
@@ -85,13 +116,52 @@ public final class LocalHost: SandboxHost {
         return result
     }
 
+    /// Connects to a living sandbox's shim; nil when it has ended meanwhile. One that doesn't answer
+    /// for ten seconds is ended: nobody could do anything with it.
+    private func adopt(_ item: InventoryItem, _ connection: FrameConnection) async throws -> HostedSandbox? {
+        for _ in 0..<5 {
+            do {
+                let (link, status) = try await withTimeout(.seconds(2)) { try await self.open(item.slot) }
+                known.withLock { $0.links[link.id] = link }
+                // Those that ended before the link was made stand in the journal.
+                let ended = try records.execs(of: link.id)
+                let over = Set(ended.map(\.id))
+                let execs = ended + status.execs.filter { !over.contains($0.id) }
+                return HostedSandbox(
+                    id: status.id, startedAt: status.startedAt, ending: nil, deadline: status.deadline,
+                    execs: execs.map(\.hosted))
+            } catch {
+                logger.warning("the shim of \(item.id) does not answer: \(error)")
+                if records.ending(of: item.id) != nil { return nil }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+        _ = try await connection.call(End(id: item.id, detail: "its shim does not answer"), for: Ended.self)
+        return nil
+    }
+
+    private func withTimeout<Value: Sendable>(
+        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await withThrowingTaskGroup(of: Value.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                throw CordonError(.deadlineExceeded, "no answer within \(limit)")
+            }
+            defer { group.cancelAll() }
+            guard let value = try await group.next() else { throw CancellationError() }
+            return value
+        }
+    }
+
     private func open(_ slot: String) async throws -> (ShimLink, ShimStatus) {
         let path = "\(runDirectory.procPath)/slots/\(slot)/\(SlotNames.socket)"
         return try await ShimLink.open(path, on: group) { [report] in report.yield($0) }
     }
 
     func link(_ id: SandboxID) throws -> ShimLink {
-        guard let link = links.withLock({ $0[id] }), link.connection.isOpen else {
+        guard let link = known.withLock({ $0.links[id] }), link.connection.isOpen else {
             throw CordonError(.failedPrecondition, "sandbox \(id) has ended")
         }
         return link
@@ -109,8 +179,8 @@ public final class LocalHost: SandboxHost {
             id: order.id, limits: configuration.limits(of: spec.resources), hostname: order.hostname,
             timeout: spec.timeout, idleTimeout: spec.idleTimeout, seccomp: seccomp,
             main: StartExec(mainOf: spec, in: order.id))
-        launching.withLock { $0[order.id] = .some(nil) }
-        defer { _ = launching.withLock { $0.removeValue(forKey: order.id) } }
+        known.withLock { $0.launching[order.id] = .some(nil) }
+        defer { _ = known.withLock { $0.launching.removeValue(forKey: order.id) } }
         let connection = try await launcher.connection()
         let launched: Launched
         do {
@@ -125,8 +195,11 @@ public final class LocalHost: SandboxHost {
             main: launched.assigned.main?.hosted)
         do {
             let (link, _) = try await open(launched.slot)
-            links.withLock { $0[order.id] = link }
-            if let ending = launching.withLock({ $0[order.id] ?? nil }) { await sandboxEnded(order.id, ending) }
+            let early = known.withLock { known in
+                known.links[order.id] = link
+                return known.launching[order.id] ?? nil
+            }
+            if let ending = early { await sandboxEnded(order.id, ending) }
         } catch {
             // Over before we could connect: a main command may take no time at all.
             try await tellEnded(order.id)
@@ -143,7 +216,9 @@ public final class LocalHost: SandboxHost {
                 if let ending = state.ending { report.yield(.execEnded(id, state.id, ending)) }
             }
             report.yield(.sandboxEnded(id, ended.ending))
-        } catch let failure as Failure { throw CordonError(failure) }
+        } catch let failure as Failure {
+            throw CordonError(failure)
+        } catch is FrameConnection.Lost { throw CordonError.lost("the launcher") }
     }
 
     /// The launcher died with our request: its successor knows whether the sandbox runs.
@@ -153,7 +228,7 @@ public final class LocalHost: SandboxHost {
         guard let item = list.items.first(where: { $0.id == id }), let (link, status) = try? await open(item.slot) else {
             throw CordonError.lost("the launcher")
         }
-        links.withLock { $0[id] = link }
+        known.withLock { $0.links[id] = link }
         return LaunchReceipt(
             startedAt: status.startedAt, deadline: status.deadline,
             main: status.execs.first { $0.id == .main }?.hosted)
@@ -175,12 +250,13 @@ public final class LocalHost: SandboxHost {
 
     /// The end of a sandbox is told after those of its execs, once.
     private func sandboxEnded(_ id: SandboxID, _ ending: Ending) async {
-        guard let link = links.withLock({ $0[id] }) else {
-            launching.withLock { if $0[id] != nil { $0[id] = ending } }
-            return
+        let link = known.withLock { known in
+            if known.links[id] == nil, known.launching[id] != nil { known.launching[id] = ending }
+            return known.links[id]
         }
+        guard let link else { return }
         await link.connection.closed()
-        guard links.withLock({ $0.removeValue(forKey: id) }) != nil else { return }
+        guard known.withLock({ $0.links.removeValue(forKey: id) }) != nil else { return }
         for state in (try? records.execs(of: id)) ?? [] { link.tell(state) { report.yield($0) } }
         report.yield(.sandboxEnded(id, ending))
     }

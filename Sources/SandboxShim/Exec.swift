@@ -74,19 +74,24 @@ final class PendingStart {
     let report: Descriptor
     /// What init is given; kept for one more try until there is a process.
     private(set) var descriptors: [SharedDescriptor]
+    /// Which of stdin (1), stdout (2) and stderr (4) are the sandbox's `/dev/null`.
+    let nulls: UInt32
     private(set) var isCloned = false
+    /// What the child reported, once it has: nil stands for a program that runs.
+    var outcome: Failure??
     var triedAgain = false
     var deadline: Int?
     var answers: [(Result<ExecState, Failure>) -> Void]
 
     init(
-        exec: Exec, start: StartExec, report: consuming Descriptor, descriptors: [SharedDescriptor],
+        exec: Exec, start: StartExec, report: consuming Descriptor, descriptors: [SharedDescriptor], nulls: UInt32,
         answer: @escaping (Result<ExecState, Failure>) -> Void
     ) {
         self.exec = exec
         self.start = start
         self.report = report
         self.descriptors = descriptors
+        self.nulls = nulls
         answers = [answer]
     }
 

@@ -16,6 +16,23 @@ final class InitProcess {
         case setupFailed(String)
     }
 
+    /// What there is to hear.
+    enum Word {
+        case report(Report)
+        case nothing
+        case gone
+    }
+
+    /// A request that init's socket had no room for.
+    private struct Unsent {
+        let kind: UInt32
+        let number: UInt32
+        let descriptors: [SharedDescriptor]
+    }
+
+    private var unsent: [Unsent] = []
+    /// Told when requests begin or cease to wait for the socket.
+    var onBacklog: (Bool) -> Void = { _ in }
     let pid: pid_t
     let socket: Descriptor
     /// Where the sandbox's other namespaces can be entered from the host.
@@ -50,7 +67,7 @@ final class InitProcess {
         }
         let pidfd = Descriptor(owning: try check(cordon_pidfd_open(pid), "pidfd_open"))
         let process = InitProcess(pid: pid, socket: ours, pidfd: pidfd)
-        try process.request(CORDON_INIT_PING, 0)
+        try process.request(UInt32(CORDON_INIT_PING), 0)
         return process
     }
 
@@ -79,34 +96,61 @@ final class InitProcess {
         cordon_init_loop(shim.raw)
     }
 
-    private func request(_ kind: Int, _ number: UInt32, descriptors: [Int32] = []) throws(SystemCallError) {
-        var request = cordon_init_request()
-        request.kind = UInt32(kind)
-        request.number = number
-        try check(
-            cordon_send(
-                socket.raw, &request, MemoryLayout<cordon_init_request>.size, descriptors, Int32(descriptors.count)),
-            "sendmsg", "init")
+    /// From here on neither asking nor hearing waits: a stalled init stalls nothing but itself.
+    func stopBlocking() { _ = cordon_set_nonblocking(socket.raw) }
+
+    private func request(_ kind: UInt32, _ number: UInt32, descriptors: [SharedDescriptor] = []) throws(SystemCallError) {
+        let request = Unsent(kind: kind, number: number, descriptors: descriptors)
+        if unsent.isEmpty, try send(request) { return }
+        unsent.append(request)
+        onBacklog(true)
     }
 
-    /// Asks for a process. The descriptors stay the caller's.
-    func start(number: UInt32, descriptors: [Int32]) throws(SystemCallError) {
-        try request(CORDON_INIT_START, number, descriptors: descriptors)
+    /// False when the socket has no room.
+    private func send(_ request: Unsent) throws(SystemCallError) -> Bool {
+        var message = cordon_init_request()
+        message.kind = request.kind
+        message.number = request.number
+        let raw = request.descriptors.map(\.raw)
+        let sent = cordon_send(
+            socket.raw, &message, MemoryLayout<cordon_init_request>.size, raw, Int32(raw.count))
+        if sent < 0 && (errno == EAGAIN || errno == ETOOMANYREFS) { return false }
+        try check(sent, "sendmsg", "init")
+        return true
+    }
+
+    /// Sends what waits, as far as there is room now.
+    func flush() {
+        while let next = unsent.first {
+            guard (try? send(next)) ?? true else { return }
+            unsent.removeFirst()
+        }
+        onBacklog(false)
+    }
+
+    /// Asks for a process. `nulls` names those of stdin (1), stdout (2) and stderr (4) that are the
+    /// sandbox's own `/dev/null`, and not among the descriptors.
+    func start(number: UInt32, descriptors: [SharedDescriptor], nulls: UInt32) throws(SystemCallError) {
+        try request(UInt32(CORDON_INIT_START) | nulls << 8, number, descriptors: descriptors)
     }
 
     /// Sends a signal to a process that init started and has not reaped.
     func signal(number: UInt32, _ signal: Int32) throws(SystemCallError) {
-        try request(CORDON_INIT_SIGNAL, number << 8 | UInt32(signal & 0xff))
+        try request(UInt32(CORDON_INIT_SIGNAL), number << 8 | UInt32(signal & 0xff))
     }
 
-    func ping(_ number: UInt32) throws(SystemCallError) { try request(CORDON_INIT_PING, number) }
-
-    /// The next report, or nil when init is gone.
-    func nextReport() -> Report? {
+    /// The next report. What is no report of ours counts as the end.
+    func hear() -> Word {
         let size = MemoryLayout<cordon_init_report>.size
         var buffer = [UInt8](repeating: 0, count: 512)
         let count = cordon_receive(socket.raw, &buffer, buffer.count, nil, nil)
-        guard count >= size else { return nil }
+        if count < 0 && errno == EAGAIN { return .nothing }
+        guard count >= size, let report = Self.decode(buffer, count) else { return .gone }
+        return .report(report)
+    }
+
+    private static func decode(_ buffer: [UInt8], _ count: Int) -> Report? {
+        let size = MemoryLayout<cordon_init_report>.size
         let report = buffer.withUnsafeBytes { $0.loadUnaligned(as: cordon_init_report.self) }
         switch Int(report.kind) {
         case CORDON_INIT_READY: return .ready

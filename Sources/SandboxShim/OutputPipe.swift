@@ -273,6 +273,7 @@ final class SpoolBudget {
     private var held: Int64 = 0
     private var diskRoom: UInt64 = 0
     private var checkedAt: Int64 = .min
+    private var checkedTime: UInt64 = 0
     private static let checkEvery: Int64 = 16 << 20
 
     init(sandboxBytes: UInt64, reserve: UInt64, directory: Directory) {
@@ -285,8 +286,10 @@ final class SpoolBudget {
 
     /// How many bytes more may be kept now.
     func room() -> UInt64 {
-        if checkedAt == .min || abs(held - checkedAt) >= Self.checkEvery {
+        let now = cordon_boottime_ns()
+        if checkedAt == .min || abs(held - checkedAt) >= Self.checkEvery || now - checkedTime > 1_000_000_000 {
             checkedAt = held
+            checkedTime = now
             var status = statvfs()
             diskRoom = 0
             if fstatvfs(directory.raw, &status) == 0 {

@@ -24,7 +24,7 @@ extension SandboxSupervisor {
         guard cordon_reap(process.pid, &status) == process.pid else { return }
         loop.unwatch(process.pidfd.raw)
         // What it reported before it died still counts.
-        while hearInit() {}
+        while case .report(let report) = process.hear() { handle(report) }
         loop.unwatch(process.socket.raw)
         if case .ending = phase {} else { lost(status) }
         phase = .ending

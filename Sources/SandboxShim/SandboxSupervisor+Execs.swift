@@ -26,10 +26,7 @@ extension SandboxSupervisor {
             }
             return
         }
-        guard execs.count < Self.mostExecs else {
-            answer(.failure(Failure(.resourceExhausted, "a sandbox keeps at most \(Self.mostExecs) execs")))
-            return
-        }
+        if execs.count >= Self.mostExecs { forgetOldest() }
         guard execs.values.lazy.filter({ !$0.isOver }).count < Self.mostConcurrentExecs else {
             answer(.failure(Failure(.resourceExhausted, "\(Self.mostConcurrentExecs) execs run already")))
             return
@@ -42,7 +39,7 @@ extension SandboxSupervisor {
             execOrder.append(exec.id)
             execsByNumber[exec.number] = exec
             starts[exec.number] = pending
-            try process.start(number: exec.number, descriptors: pending.descriptors.map(\.raw))
+            try process.start(number: exec.number, descriptors: pending.descriptors, nulls: pending.nulls)
             pending.deadline = loop.schedule(after: Self.startLimit) { [unowned self] in
                 self.failStart(pending, Failure(.deadlineExceeded, "the program did not start within 10 s"))
             }
@@ -50,7 +47,10 @@ extension SandboxSupervisor {
         } catch let failure as Failure {
             answer(.failure(failure))
         } catch {
-            if let exec = execs[start.id] { forget(exec) }
+            if let exec = execs[start.id] {
+                if let pending = starts[exec.number] { settle(pending) }
+                forget(exec)
+            }
             answer(.failure(Failure(.internal, "\(error)")))
         }
     }
@@ -69,7 +69,7 @@ extension SandboxSupervisor {
         defer { cordon_set_fs_ids(0, 0) }
         let stdout = try end(of: start.stdout, keepsReader: true)
         let stderr = try end(of: start.stderr, keepsReader: true)
-        let stdin = start.stdin ? try pipe(keepsReader: false) : (ours: -1, theirs: try null())
+        let stdin: (ours: Int32, theirs: Int32) = start.stdin ? try pipe(keepsReader: false) : (-1, -1)
         cordon_set_fs_ids(0, 0)
         let report = try pipe(keepsReader: true)
         let specification = try ProcessSpecification(
@@ -81,13 +81,16 @@ extension SandboxSupervisor {
             number: number, id: start.id, group: leaf, stdin: feed,
             oomKillsBefore: group.outOfMemoryKills())
         try collect(stdout: stdout.ours, stderr: stderr.ours, of: exec, start)
-        let given = [
+        let always = [
             SharedDescriptor(specification), SharedDescriptor(try Directory(path: leaf.unified).descriptorCopy()),
-            SharedDescriptor(Descriptor(owning: report.theirs)), SharedDescriptor(Descriptor(owning: stdin.theirs)),
-            SharedDescriptor(Descriptor(owning: stdout.theirs)), SharedDescriptor(Descriptor(owning: stderr.theirs)),
+            SharedDescriptor(Descriptor(owning: report.theirs)),
         ]
+        let streams = [stdin.theirs, stdout.theirs, stderr.theirs]
+        let given = always + streams.filter { $0 >= 0 }.map { SharedDescriptor(Descriptor(owning: $0)) }
+        let nulls = streams.enumerated().reduce(UInt32(0)) { $1.element < 0 ? $0 | 1 << UInt32($1.offset) : $0 }
         let pending = PendingStart(
-            exec: exec, start: start, report: Descriptor(owning: report.ours), descriptors: given, answer: answer)
+            exec: exec, start: start, report: Descriptor(owning: report.ours), descriptors: given, nulls: nulls,
+            answer: answer)
         if let timeout = start.timeout {
             exec.timeout = loop.schedule(after: timeout) { [unowned self] in
                 self.kill(exec, .timedOut, "its timeout of \(timeout.inSeconds) s was over")
@@ -103,16 +106,12 @@ extension SandboxSupervisor {
         return keepsReader ? (ends[0], ends[1]) : (ends[1], ends[0])
     }
 
-    private func null() throws(SystemCallError) -> Int32 {
-        try check(cordon_open(AT_FDCWD, "/dev/null", O_RDWR, 0), "open", "/dev/null")
-    }
-
     private func end(
         of disposition: OutputDisposition, keepsReader: Bool
     ) throws(SystemCallError) -> (ours: Int32, theirs: Int32) {
         switch disposition {
         case .keep: try pipe(keepsReader: true)
-        case .discard: (-1, try null())
+        case .discard: (-1, -1)
         }
     }
 
@@ -135,21 +134,24 @@ extension SandboxSupervisor {
         }
     }
 
-    /// The child's report: a failure, or nothing when its program runs.
+    /// The child's report: a failure, or nothing when its program runs. Init's word that it made
+    /// the process may come later than this one.
     private func hearStart(_ pending: PendingStart) {
+        guard pending.outcome == nil else { return }
         var failure = cordon_start_failure()
         let size = MemoryLayout<cordon_start_failure>.size
         let count = read(pending.report.raw, &failure, size)
         if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
-        // Init's own word, that it made the process, is always sent before the child can exec, but
-        // may still wait in its socket.
-        while !pending.isCloned, starts[pending.exec.number] != nil, hearInit() {}
-        guard starts[pending.exec.number] != nil else { return }
-        if count == size {
-            failStart(pending, StartFailure.describe(stage: failure.stage, errno: failure.error, start: pending.start))
-        } else {
-            succeed(pending)
-        }
+        loop.unwatch(pending.report.raw)
+        pending.outcome = .some(
+            count == size ? StartFailure.describe(stage: failure.stage, errno: failure.error, start: pending.start) : nil)
+        conclude(pending)
+    }
+
+    /// Answers a start once both init and the child have told.
+    private func conclude(_ pending: PendingStart) {
+        guard pending.isCloned, let outcome = pending.outcome, starts[pending.exec.number] === pending else { return }
+        if let failure = outcome { failStart(pending, failure) } else { succeed(pending) }
     }
 
     private func settle(_ pending: PendingStart) {
@@ -190,21 +192,32 @@ extension SandboxSupervisor {
 
     // MARK: What init says
 
-    /// Handles one report of init; false when there was none.
-    @discardableResult
-    func hearInit() -> Bool {
-        guard let report = process.nextReport() else {
-            // Its death is told by the pidfd.
-            loop.unwatch(process.socket.raw)
-            return false
+    /// Handles what init has reported, at most so much that others get their turn.
+    func hearInit() {
+        for _ in 0..<512 {
+            switch process.hear() {
+            case .report(let report): handle(report)
+            case .nothing: return
+            case .gone:
+                // Its death is told by the pidfd.
+                loop.unwatch(process.socket.raw)
+                return
+            }
         }
+    }
+
+    func handle(_ report: InitProcess.Report) {
         switch report {
-        case .started(let number, _): starts[number]?.cloned()
+        case .started(let number, _):
+            guard let pending = starts[number] else { break }
+            pending.cloned()
+            // Killed or timed out before there was a process to kill.
+            if pending.exec.verdict != nil { try? pending.exec.group.kill() }
+            conclude(pending)
         case .cloneFailed(let number, let error): if let pending = starts[number] { cloneFailed(pending, error) }
         case .exited(let number, let status): exited(number, status)
         case .ready, .pong, .setupFailed: break
         }
-        return true
     }
 
     private func cloneFailed(_ pending: PendingStart, _ error: Int32) {
@@ -214,7 +227,7 @@ extension SandboxSupervisor {
             let limit = pidsLimit
             try? group.setPids(limit + 1)
             loop.schedule(after: .seconds(1)) { [unowned self] in try? self.group.setPids(limit) }
-            if (try? process.start(number: pending.exec.number, descriptors: pending.descriptors.map(\.raw))) != nil {
+            if (try? process.start(number: pending.exec.number, descriptors: pending.descriptors, nulls: pending.nulls)) != nil {
                 return
             }
         }
@@ -248,11 +261,41 @@ extension SandboxSupervisor {
         loop.cancel(exec.timeout)
         exec.stdin.close()
         lingeringGroups.append(exec.group)
-        if let journal { try? ExecJournal.bytes(exec.state).withUnsafeBytes { try writeAll($0, to: journal.raw) } }
+        record(exec.state)
         onExecEnded(exec.state)
         evictIfNeeded()
         sweepGroups()
         activity()
+    }
+
+    /// Appends to the journal, a whole entry or none.
+    private func record(_ state: ExecState) {
+        guard let journal else { return }
+        let bytes = ExecJournal.bytes(state)
+        let written = bytes.withUnsafeBytes { write(journal.raw, $0.baseAddress, $0.count) }
+        if written == bytes.count {
+            journalSize += off_t(bytes.count)
+        } else {
+            // The disk is full: what got there must not be taken for an entry's start.
+            _ = ftruncate(journal.raw, journalSize)
+        }
+    }
+
+    /// Makes room for one more exec: the oldest that is over and whose streams are closed goes, with
+    /// its output.
+    private func forgetOldest() {
+        guard
+            let id = execOrder.first(where: { id in
+                guard let exec = execs[id] else { return true }
+                return exec.isOver && exec.id != .main && exec.outputs.values.allSatisfy(\.isClosed)
+            })
+        else { return }
+        guard let exec = execs[id] else {
+            execOrder.removeAll { $0 == id }
+            return
+        }
+        for output in exec.outputs.values { output.evict() }
+        forget(exec)
     }
 
     // MARK: Signals

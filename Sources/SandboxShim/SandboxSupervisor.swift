@@ -35,6 +35,7 @@ final class SandboxSupervisor {
     var output: Directory?
     /// Open for appending.
     var journal: SharedDescriptor?
+    var journalSize: off_t = 0
     var startedAt = Timestamp(microseconds: 0)
     var startedAtBoot: UInt64 = 0
     var deadline = Timestamp(microseconds: 0)
@@ -75,14 +76,22 @@ final class SandboxSupervisor {
         // Init lives in it and starts processes in leaf groups below: it must own the way there.
         try check(chown("\(group.unified)/cgroup.procs", prepare.idBase, prepare.idBase), "chown", "cgroup.procs")
         let process = try InitProcess.start(prepare, group: group)
-        switch process.nextReport() {
-        case .pong, .ready: break
-        case .setupFailed(let message): throw Failure(.internal, message)
+        switch process.hear() {
+        case .report(.pong), .report(.ready): break
+        case .report(.setupFailed(let message)): throw Failure(.internal, message)
         default: throw Failure(.internal, "init died while the sandbox was built")
         }
         let supervisor = SandboxSupervisor(
             loop: loop, prepare: prepare, group: group, process: process, records: records)
-        try loop.watch(process.socket.raw, for: .readable) { [unowned supervisor] _ in supervisor.hearInit() }
+        process.stopBlocking()
+        let socket = process.socket.raw
+        try loop.watch(socket, for: .readable) { [unowned supervisor] readiness in
+            if readiness.contains(.writable) { supervisor.process.flush() }
+            supervisor.hearInit()
+        }
+        process.onBacklog = { [unowned loop] isWaiting in
+            loop.change(socket, to: isWaiting ? [.readable, .writable] : .readable)
+        }
         try loop.watch(process.pidfd.raw, for: .readable) { [unowned supervisor] _ in supervisor.initDied() }
         return supervisor
     }
@@ -139,6 +148,8 @@ final class SandboxSupervisor {
         try record.replace(RecordNames.status, with: status.record, mode: 0o640)
         phase = .running
         activity()
+        // Pipes are accounted to the real user: to the sandbox's own, not to one that all shims share.
+        try check(cordon_account_to(prepare.idBase), "setresuid", "shim")
         // Nothing from here on needs more of root's rights than these.
         let kept: UInt64 = 1 << 0 | 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7  // CHOWN DAC_OVERRIDE KILL SETGID SETUID
         try check(cordon_keep_only_capabilities(kept), "capset", "shim")
@@ -158,10 +169,10 @@ final class SandboxSupervisor {
         try check(cordon_set_hostname(name), "sethostname")
     }
 
-    /// Everything that a connection needs to know to go on.
+    /// What a connection needs to know to go on. Execs that have ended stand in the journal.
     var status: ShimStatus {
         ShimStatus(
             id: assignment?.id ?? SandboxID(unchecked: ""), startedAt: startedAt, deadline: deadline,
-            execs: execOrder.compactMap { execs[$0]?.state })
+            execs: execs.values.filter { !$0.isOver }.map(\.state))
     }
 }

@@ -45,6 +45,8 @@ void cordon_set_fs_ids(uid_t uid, gid_t gid);
 int cordon_set_file_override(bool enabled);
 /// fork + exec of `path`: descriptor i of `fds` becomes 3 + i; all others are closed. The child has
 /// a session of its own, no signal blocked, and an empty environment but for `environment`.
+/// Makes `user` the real user id alone: what the kernel counts by user, it counts there.
+int cordon_account_to(uid_t user);
 /// Gives up every capability but those of `set`, for good.
 int cordon_keep_only_capabilities(uint64_t set);
 pid_t cordon_spawn(const char *path, char *const argv[], char *const environment[], const int *fds, int count);

@@ -13,7 +13,8 @@ struct cordon_init_request {
 
 enum {
     /// Start a process. Descriptors: specification (memory file), group of its own (v2 directory),
-    /// start report (pipe, write end), stdin, stdout, stderr.
+    /// start report (pipe, write end), stdin, stdout, stderr. Bits 8 to 10 of the kind name those of
+    /// the last three that are not sent: they are the sandbox's own /dev/null.
     CORDON_INIT_START = 1,
     /// Send signal `number`'s low 8 bits to the exec `number >> 8`.
     CORDON_INIT_SIGNAL = 2,
