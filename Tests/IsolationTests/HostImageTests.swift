@@ -30,9 +30,13 @@ struct HostImageTests {
                 let outcome = try await service.run(["bash", "-c", script], in: id)
                 #expect(outcome.stdout == output, "\(name): \(outcome.stdout)\(outcome.stderr)")
             }
-            // What a host leaves out of its packages (documentation) is missing inside too, and nothing else.
+            // What the host lacks of its packages is missing inside too, and of theirs only jobs and caches.
             let verify = "dpkg --verify bash coreutils dpkg libc6 perl-base python3-minimal adduser passwd"
-            #expect(try await service.run(["bash", "-c", verify], in: id).stdout == host(verify).output)
+            let lacking = Set(try await host(verify).output.split(separator: "\n"))
+            let inside = try await service.run(["bash", "-c", verify], in: id).stdout.split(separator: "\n").filter { line in
+                !lacking.contains(line) && !["/etc/cron.", "/etc/logrotate.d/", "/var/cache/"].contains { line.contains($0) }
+            }
+            #expect(inside == [])
         }
     }
 
