@@ -7,6 +7,15 @@ import PackageDescription
 let staticSwift: [SwiftSetting] = [.unsafeFlags(["-static-stdlib"])]
 let staticLink: [LinkerSetting] = [.unsafeFlags(["-static-executable"])]
 
+/// The service and its client carry the runtime too, and stand on the system's libraries alone:
+/// what they are installed on needs no Swift.
+let staticFoundation: [LinkerSetting] = [
+    .unsafeFlags([
+        "-static-stdlib", "-lCoreFoundation", "-l_FoundationICU", "-l_FoundationCShims", "-l_FoundationCollections",
+        "-lswiftSynchronization",
+    ])
+]
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
@@ -84,21 +93,23 @@ let package = Package(
                 "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", argumentParser, logging, serviceLifecycle,
             ],
             // Links to the policies at the top of the repository, compiled in.
-            resources: [.embedInCode("policies/default.json"), .embedInCode("policies/strict.json")]),
+            resources: [.embedInCode("policies/default.json"), .embedInCode("policies/strict.json")],
+            linkerSettings: staticFoundation),
         .executableTarget(
             name: "cordon-launcher", dependencies: ["SandboxLauncher"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
         .executableTarget(
             name: "cordon-shim", dependencies: ["SandboxShim"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
-        .executableTarget(name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser]),
+        .executableTarget(
+            name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser], linkerSettings: staticFoundation),
 
         // Tests drive the real service; the programs must be built beside them.
         .target(name: "ServiceSupport", path: "Tests/ServiceSupport"),
-        .testTarget(name: "ServiceTests", dependencies: ["ServiceSupport"]),
+        .testTarget(name: "ServiceTests", dependencies: ["ServiceSupport"], resources: [.copy("Programs")]),
         .testTarget(name: "IsolationTests", dependencies: ["ServiceSupport"]),
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
-        // .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
+        .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),

@@ -19,8 +19,14 @@ public struct Credentials: Sendable {
 
     private struct File: Decodable {
         var url: String
-        var token_id: String
-        var token_secret: String
+        var tokenID: String
+        var tokenSecret: String
+
+        enum CodingKeys: String, CodingKey {
+            case url
+            case tokenID = "token_id"
+            case tokenSecret = "token_secret"
+        }
     }
 
     /// Those of a `credentials.json`, as the service writes it on its first start.
@@ -31,7 +37,7 @@ public struct Credentials: Sendable {
         guard let file = try? JSONText.decode(File.self, from: Array(data)) else {
             throw .credentials("\(path) isn't a credentials file")
         }
-        self.init(url: file.url, tokenID: file.token_id, tokenSecret: file.token_secret)
+        self.init(url: file.url, tokenID: file.tokenID, tokenSecret: file.tokenSecret)
     }
 
     /// The first there is: the path given, the environment (`CORDON_TOKEN_ID` and `CORDON_TOKEN_SECRET`,
@@ -44,7 +50,7 @@ public struct Credentials: Sendable {
         if let path = path ?? (environment["CORDON_TOKEN_ID"] == nil ? environment["CORDON_CREDENTIALS"] : nil) {
             found = try Credentials(path: path)
         } else if let id = environment["CORDON_TOKEN_ID"], let secret = environment["CORDON_TOKEN_SECRET"] {
-            found = Credentials(url: address ?? "http://127.0.0.1:8080", tokenID: id, tokenSecret: secret)
+            found = Credentials(url: address ?? "http://127.0.0.1:7747", tokenID: id, tokenSecret: secret)
         } else {
             let places = ["/var/lib/cordon/credentials.json", (environment["HOME"] ?? "") + "/.config/cordon/credentials.json"]
             guard let there = places.first(where: { FileManager.default.isReadableFile(atPath: $0) }) else {

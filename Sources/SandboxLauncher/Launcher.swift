@@ -35,6 +35,7 @@ public final class Launcher {
     var trashIsNew = false
     var buildFailures = 0
     var refillScheduled = false
+    var refillTimer: Int?
     var isShuttingDown = false
     private var listener: Descriptor?
     private let runLock: Descriptor

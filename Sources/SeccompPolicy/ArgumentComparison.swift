@@ -2,8 +2,9 @@
 ///
 /// The kernel truncates `int` arguments to 32 bits *after* the filter has seen all 64, so only
 /// `SCMP_CMP_MASKED_EQ` with a mask of at most 0xffffffff judges such an argument as the kernel will.
-struct ArgumentComparison: Hashable, Sendable {
-    enum Operator: String, CaseIterable, Sendable {
+package struct ArgumentComparison: Hashable, Sendable {
+    /// How an argument is compared with the datum, in the names of the OCI runtime specification.
+    package enum Operator: String, CaseIterable, Sendable {
         case notEqual = "SCMP_CMP_NE"
         case less = "SCMP_CMP_LT"
         case lessOrEqual = "SCMP_CMP_LE"
@@ -13,12 +14,13 @@ struct ArgumentComparison: Hashable, Sendable {
         case maskedEqual = "SCMP_CMP_MASKED_EQ"
     }
 
-    var index: Int
-    var comparison: Operator
+    /// The argument, 0 to 5.
+    package var index: Int
+    package var comparison: Operator
     /// What the argument is compared with.
-    var datum: UInt64
+    package var datum: UInt64
     /// The bits that count; all of them except for ``Operator/maskedEqual``.
-    var mask: UInt64 = .max
+    package var mask: UInt64 = .max
 
     /// Reads `{"index", "value", "valueTwo", "op"}`; for a masked comparison `value` is the mask and `valueTwo` the
     /// datum (0 when absent), in every other `valueTwo` has no meaning and must be absent or 0.

@@ -1,13 +1,14 @@
 import CSeccomp
 
 /// The one architecture a program is compiled for: the one this process runs on.
-enum NativeArchitecture {
+package enum NativeArchitecture {
     #if arch(x86_64)
-        static let audit: UInt32 = 0xc000_003e  // AUDIT_ARCH_X86_64
+        /// The kernel's `AUDIT_ARCH_…`, which a filter finds in `seccomp_data.arch`.
+        package static let audit: UInt32 = 0xc000_003e  // AUDIT_ARCH_X86_64
         static let ociName = "SCMP_ARCH_X86_64"
         static let goName = "amd64"
     #elseif arch(arm64)
-        static let audit: UInt32 = 0xc000_00b7  // AUDIT_ARCH_AARCH64
+        package static let audit: UInt32 = 0xc000_00b7  // AUDIT_ARCH_AARCH64
         static let ociName = "SCMP_ARCH_AARCH64"
         static let goName = "arm64"
     #else

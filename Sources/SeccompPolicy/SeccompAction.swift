@@ -1,5 +1,5 @@
 /// What the kernel does with a call, in the names of the OCI runtime specification.
-enum SeccompAction: Hashable, Sendable, CustomStringConvertible {
+package enum SeccompAction: Hashable, Sendable, CustomStringConvertible {
     case allow
     case log
     case errno(UInt16)
@@ -10,7 +10,7 @@ enum SeccompAction: Hashable, Sendable, CustomStringConvertible {
     static let noSuchSystemCall = SeccompAction.errno(38)  // ENOSYS on both architectures
 
     /// The return value of a filter (`SECCOMP_RET_*`), which is also libseccomp's `SCMP_ACT_*`.
-    var code: UInt32 {
+    package var code: UInt32 {
         switch self {
         case .allow: 0x7fff_0000
         case .log: 0x7ffc_0000
@@ -21,7 +21,7 @@ enum SeccompAction: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    var description: String {
+    package var description: String {
         switch self {
         case .allow: "SCMP_ACT_ALLOW"
         case .log: "SCMP_ACT_LOG"

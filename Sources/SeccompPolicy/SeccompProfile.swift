@@ -20,8 +20,10 @@ public struct SeccompProfile: Sendable {
 
     /// The name errors begin with, usually the file's path.
     public let name: String
-    let defaultAction: SeccompAction
-    let verdicts: [SystemCallNumber: SystemCallVerdicts]
+    /// What becomes of a call that no rule names.
+    package let defaultAction: SeccompAction
+    /// What the rules in force come to, by system call.
+    package let verdicts: [SystemCallNumber: SystemCallVerdicts]
 
     /// Reads and checks a whole profile; nothing is left for ``compile()`` to refuse but its size.
     public init(name: String, json: String) throws(SeccompPolicyError) {

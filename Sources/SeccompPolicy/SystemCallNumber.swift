@@ -1,10 +1,12 @@
 import CSeccomp
 
 /// The number of a system call on the native architecture.
-struct SystemCallNumber: Hashable, Comparable, Sendable {
-    let value: UInt32
+package struct SystemCallNumber: Hashable, Comparable, Sendable {
+    package let value: UInt32
 
-    static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+    package init(value: UInt32) { self.value = value }
+
+    package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
 
     /// Calls of Linux 5.16 to 6.19. libseccomp 2.5.4 knows none of them above 456 (and without Debian's patches none
     /// above 448). From 424 on, all architectures number new calls alike.
@@ -23,18 +25,19 @@ struct SystemCallNumber: Hashable, Comparable, Sendable {
     /// probe for it expect ENOSYS and fall back, where EPERM would make them fail.
     static let newest = newerCalls.values.max() ?? 0
 
-    enum Resolution {
+    /// What a name of a profile stands for on this architecture.
+    package enum Resolution {
         case native(SystemCallNumber)
         /// A call of other architectures only, such as `socketcall` on x86_64; a rule for it has nothing to do here.
         case foreign
         case unknown
     }
 
-    /// Calls of one architecture that libseccomp 2.5.4 doesn't know; Docker's own profile names two of them.
     /// Calls that exist on x86_64 alone and that libseccomp 2.5.4 doesn't know.
     private static let x86Calls: [String: UInt32] = ["uretprobe": 335, "uprobe": 336]
 
-    static func resolve(_ name: String) -> Resolution {
+    /// Looks a name up, in the tables above and then in libseccomp's.
+    package static func resolve(_ name: String) -> Resolution {
         if name == "riscv_hwprobe" { return .foreign }  // in Docker's profile, unknown to libseccomp 2.5.4
         if let number = x86Calls[name] {
             #if arch(x86_64)

@@ -1,13 +1,15 @@
 /// What becomes of one system call: tests in the order of the file, the first that holds decides, and a last word.
-struct SystemCallVerdicts: Hashable, Sendable {
-    struct Test: Hashable, Sendable {
-        var comparisons: [ArgumentComparison]
-        var action: SeccompAction
+package struct SystemCallVerdicts: Hashable, Sendable {
+    /// Comparisons that must all hold, and what the call then comes to.
+    package struct Test: Hashable, Sendable {
+        package var comparisons: [ArgumentComparison]
+        package var action: SeccompAction
     }
 
-    var tests: [Test] = []
+    /// In the order of the file.
+    package var tests: [Test] = []
     /// The action when no test holds; nil stands for the profile's default.
-    var otherwise: SeccompAction?
+    package var otherwise: SeccompAction?
 
     /// Divides the rules in force among the system calls they name.
     ///

@@ -16,16 +16,16 @@ struct Cordon: AsyncParsableCommand {
 
 /// Where the service is; every command takes it.
 struct ServiceOptions: ParsableArguments {
-    @Option(help: "The service's address, such as http://127.0.0.1:8080.")
+    @Option(help: "The service's address, such as http://127.0.0.1:7747.")
     var url: String?
     @Option(help: ArgumentHelp("A credentials.json.", valueName: "path"))
     var credentials: String?
 
     func client() throws -> CordonClient {
-        try reporting {
-            try CordonClient(
+        do throws(ClientError) {
+            return try CordonClient(
                 Credentials.find(path: credentials, url: url, environment: ProcessInfo.processInfo.environment))
-        }
+        } catch { throw fail(error) }
     }
 }
 
@@ -36,10 +36,6 @@ func fail(_ error: any Error) -> ExitCode {
 }
 
 func say(_ text: String) { FileHandle.standardError.write(Data("cordon: \(text)\n".utf8)) }
-
-func reporting<Value>(_ work: () throws -> Value) throws -> Value {
-    do { return try work() } catch let error as ClientError { throw fail(error) }
-}
 
 func reporting<Value>(_ work: () async throws -> Value) async throws -> Value {
     do { return try await work() } catch let error as ClientError { throw fail(error) }

@@ -57,8 +57,12 @@ struct Serve: ParsableCommand {
     @Flag(help: "Hide the host's /usr/local from sandboxes.")
     var hideUsrLocal = false
 
-    @Option(help: "What to log: trace, debug, info, notice, warning, error or critical.")
-    var logLevel = Logger.Level.info
+    @Option(help: "What to log.")
+    var logLevel = LogLevelName.info
+
+    enum LogLevelName: String, ExpressibleByArgument, CaseIterable {
+        case trace, debug, info, notice, warning, error, critical
+    }
 
     enum OverlayMethodName: String, ExpressibleByArgument, CaseIterable {
         case auto
@@ -141,7 +145,7 @@ struct Serve: ParsableCommand {
 
     private func makeLogger() -> Logger {
         var logger = Logger(label: "cordond")
-        logger.logLevel = logLevel
+        logger.logLevel = Logger.Level(rawValue: logLevel.rawValue) ?? .info
         return logger
     }
 
@@ -157,8 +161,6 @@ struct Serve: ParsableCommand {
         ]
     }
 }
-
-extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// The engine's own loop as a service.
 private struct EngineService: Service {

@@ -54,8 +54,26 @@ public final class ServiceInstance: @unchecked Sendable {
         return instance
     }
 
-    /// Starts `cordond` on this instance's directories, again after a kill.
+    /// Starts `cordond` on this instance's directories, again after a kill, and waits until it is ready.
     public func startService() async throws {
+        let process = try launchService()
+        for _ in 0..<3000 {
+            if let credentials = try? readCredentials(), await isReady(credentials.url) {
+                (url, token) = credentials
+                return
+            }
+            guard process.isRunning else { throw Unavailable("cordond ended: \(log)") }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw Unavailable("cordond did not become ready: \(log)")
+    }
+
+    /// What the service has logged so far.
+    public var log: String { (try? String(contentsOfFile: directory + "/cordond.log", encoding: .utf8)) ?? "" }
+
+    /// Starts `cordond` without waiting for it.
+    @discardableResult
+    public func launchService() throws -> Process {
         let process = Process()
         let command =
             launcher + [try Self.products + "/cordond", "--data-dir", dataDirectory, "--run-dir", runDirectory]
@@ -71,17 +89,7 @@ public final class ServiceInstance: @unchecked Sendable {
         process.standardInput = FileHandle.nullDevice
         try process.run()
         service = process
-        for _ in 0..<3000 {
-            if let credentials = try? readCredentials(), await isReady(credentials.url) {
-                (url, token) = credentials
-                return
-            }
-            guard process.isRunning else {
-                throw Unavailable("cordond ended: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
-            }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        throw Unavailable("cordond did not become ready: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
+        return process
     }
 
     private func readCredentials() throws -> (url: String, token: String) {
@@ -231,10 +239,16 @@ public final class ServiceInstance: @unchecked Sendable {
         let file = directory + "/program-\(UUID().uuidString).py"
         try program.write(toFile: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: file) }
-        var environment = ProcessInfo.processInfo.environment
-        environment["CORDON_URL"] = url
-        environment["CORDON_TOKEN"] = token
-        return try await Self.program("/usr/bin/python3", [file] + arguments, environment: environment)
+        return try await Self.program("/usr/bin/python3", [file] + arguments, environment: clientEnvironment)
+    }
+
+    /// The environment that clients of this instance find it by: address and token, the credentials' file,
+    /// and, for programs that look at the disk, the data directory.
+    public var clientEnvironment: [String: String] {
+        ProcessInfo.processInfo.environment.merging([
+            "CORDON_URL": url, "CORDON_TOKEN": token, "CORDON_DATA_DIR": dataDirectory,
+            "CORDON_CREDENTIALS": dataDirectory + "/credentials.json",
+        ]) { $1 }
     }
 
     /// Runs a program of the host to its end; returns its exit status and everything it printed.
@@ -277,6 +291,13 @@ public final class ServiceInstance: @unchecked Sendable {
 /// Starts a service, hands it to `body`, and takes it down whatever happens.
 public func withService<Result>(
     _ options: String..., through launcher: [String] = [], body: (ServiceInstance) async throws -> Result
+) async throws -> Result {
+    try await withService(options: options, through: launcher, body: body)
+}
+
+/// The same, with the options in an array.
+public func withService<Result>(
+    options: [String], through launcher: [String] = [], body: (ServiceInstance) async throws -> Result
 ) async throws -> Result {
     let instance = try await ServiceInstance.start(options: options, launcher: launcher)
     do {

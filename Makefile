@@ -1,0 +1,93 @@
+# make demo    builds Cordon and shows what it does
+# make test    builds everything and runs every test
+#
+# Everything is built as the user who calls make. What needs root (sandboxes do) is run with sudo
+# where that user isn't root.
+
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+DESTDIR ?=
+SWIFT_BUILD := swift build -c release --explicit-target-dependency-import-check error $(SWIFT_FLAGS)
+PRODUCTS := .build/release
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# What building, testing and the demo use; the names are Debian's and Ubuntu's.
+PACKAGES := \
+	g++ make pkg-config libseccomp-dev libsqlite3-dev zlib1g-dev \
+	bash ca-certificates curl dpkg gcc gdb git jq nodejs perl procps \
+	python3 python3-requests python3-venv shellcheck strace
+# What `make bench` measures beside Cordon.
+PEERS := bubblewrap crun runc
+
+# Suites that make sandboxes, or other things of the kernel's, for real: they run as root and one
+# after the other. A new suite joins them by its target's name; every other suite is pure.
+KERNEL_SUITES := ^(Service|Survival|Isolation|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher)[A-Za-z]*Tests[./]
+TESTS := NO_COLOR=1 $(PRODUCTS)/cordonPackageTests.xctest --testing-library swift-testing
+
+.PHONY: all setup setup-bench check-swift build build-tests demo test test-pure test-kernel lint format bench install \
+	uninstall clean
+
+all: build
+
+# Installs packages only where some are missing.
+define install-missing
+	@missing=(); for package in $(1); do \
+		[[ $$(dpkg-query -W -f '$${db:Status-Status}' $$package 2> /dev/null) == installed ]] || missing+=($$package); \
+	done; \
+	if (( $${#missing[@]} )); then \
+		echo "Installing $${missing[*]}"; \
+		$(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing[@]} > /dev/null; \
+	fi
+endef
+
+setup: check-swift
+	$(call install-missing,$(PACKAGES))
+
+setup-bench: setup
+	$(call install-missing,$(PEERS))
+
+check-swift:
+	@swift --version 2> /dev/null | grep -qE 'Swift version (6\.([2-9]|[1-9][0-9])|[7-9])' \
+		|| { echo "Cordon is built with Swift 6.2 or newer; there is none in PATH" >&2; exit 1; }
+
+build: setup
+	$(SWIFT_BUILD)
+
+build-tests: setup
+	$(SWIFT_BUILD) --build-tests
+
+demo: build
+	examples/demo.sh $(PRODUCTS)
+
+test: test-pure test-kernel
+
+test-pure: build-tests
+	$(TESTS) --skip '$(KERNEL_SUITES)'
+
+test-kernel: build-tests
+	$(SUDO) env PATH="$$PATH" $(TESTS) --no-parallel --filter '$(KERNEL_SUITES)'
+
+lint: setup
+	swift format lint --strict -r Sources Tests Package.swift
+	shellcheck examples/*.sh .ci/run
+	python3 -m py_compile bench/*.py
+
+format:
+	swift format -i -r Sources Tests Package.swift
+
+bench: build setup-bench
+	$(SUDO) python3 bench/bench.py $(PRODUCTS)
+
+# Run `make build` first, as yourself; installing needs root and builds nothing.
+install:
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/systemd/system
+	install -s -m 755 $(addprefix $(PRODUCTS)/,cordond cordon-launcher cordon-shim cordon) $(DESTDIR)$(PREFIX)/bin
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/cordond.service > $(DESTDIR)/etc/systemd/system/cordond.service
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,cordond cordon-launcher cordon-shim cordon)
+	rm -f $(DESTDIR)/etc/systemd/system/cordond.service
+
+clean:
+	rm -rf .build
