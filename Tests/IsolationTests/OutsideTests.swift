@@ -22,7 +22,9 @@ struct OutsideTests {
             #expect(try !Self.status(of: service.servicePID, "Uid").split(separator: "\t").contains("0"))
             // CHOWN DAC_OVERRIDE KILL SETGID SETUID
             let shim = try #require(service.shim(of: id))
-            for set in ["CapPrm", "CapEff", "CapBnd"] { #expect(try Self.status(of: shim, set) == "00000000000000e3", "\(set)") }
+            for set in ["CapPrm", "CapEff", "CapBnd"] {
+                #expect(try Self.status(of: shim, set) == "00000000000000e3", "\(set)")
+            }
             let launcher = try #require(service.launcherPID)
             let full = try Self.status(of: launcher, "CapPrm")
             #expect(full != "00000000000000e3" && full != "0000000000000000", "control: root has more")
@@ -34,7 +36,8 @@ struct OutsideTests {
                 #expect(lstat("/proc/\(pid)/environ", &owner) == 0 && owner.st_uid == 0)
                 #expect(try await host("tr '\\0' '\\n' </proc/\(pid)/environ").output == "SWIFT_ROOT=/\n")
             }
-            #expect(try await host("tr '\\0' ' ' </proc/\(shim)/cmdline").output.trimmingCharacters(in: .whitespaces) == "")
+            #expect(
+                try await host("tr '\\0' ' ' </proc/\(shim)/cmdline").output.trimmingCharacters(in: .whitespaces) == "")
         }
     }
 
@@ -55,12 +58,16 @@ struct OutsideTests {
             let paths = ["\(service.runDirectory)/launcher.sock", "\(service.runDirectory)/slots/\(slot)/shim.sock"]
             let program = pythonPrelude + Self.connect
             let asNobody = try await ServiceInstance.program(
-                "/usr/bin/setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-c", program] + paths)
+                "/usr/bin/setpriv",
+                ["--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-c", program] + paths)
             #expect(asNobody.output == "['EACCES', 'EACCES']\n", "\(asNobody.output)")
             let asRoot = try await ServiceInstance.program("/usr/bin/python3", ["-c", program] + paths)
             #expect(asRoot.output == "['ok', 'ok']\n", "control: they listen")
-            for path in ["\(service.dataDirectory)/service/credentials.json", "\(service.dataDirectory)/storage/sandboxes/\(id)"] {
-                let reading = try await host("setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'cat \(path); ls \(path)' 2>&1")
+            for path in [
+                "\(service.dataDirectory)/service/credentials.json", "\(service.dataDirectory)/storage/sandboxes/\(id)",
+            ] {
+                let reading = try await host(
+                    "setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'cat \(path); ls \(path)' 2>&1")
                 #expect(reading.output.contains("Permission denied") && reading.status != 0, "\(reading.output)")
                 #expect(FileManager.default.fileExists(atPath: path), "control: it is there")
             }
