@@ -6,17 +6,39 @@ import Testing
 @Suite("The host image", .serialized)
 struct HostImageTests {
     private static let scripts: [(name: String, script: String, output: String)] = [
-        ("python", "python3 -c 'import ssl, sqlite3, json; print(len(ssl.create_default_context().get_ca_certs()) > 50)'", "True\n"),
+        (
+            "python",
+            "python3 -c 'import ssl, sqlite3, json; print(len(ssl.create_default_context().get_ca_certs()) > 50)'",
+            "True\n"
+        ),
         ("bash", "a=(1 2 3); echo ${#a[@]} ${BASH_VERSINFO[0]}", "3 5\n"),
-        ("gcc", "cd /tmp && printf '#include <stdio.h>\\n#include <math.h>\\nint main(){printf(\"%%.0f\\\\n\", sqrt(49));}' > a.c && gcc -O2 -o a a.c -lm && ./a", "7\n"),
-        ("cc by alternatives", "echo 'int main(){return 3;}' > /tmp/b.c && cc -o /tmp/b /tmp/b.c; /tmp/b; echo $?", "3\n"),
-        ("git", "cd $(mktemp -d) && git init -q . && git -c user.name=a -c user.email=b commit -q --allow-empty -m first && git log --format=%s", "first\n"),
+        (
+            "gcc",
+            "cd /tmp && printf '#include <stdio.h>\\n#include <math.h>\\nint main(){printf(\"%%.0f\\\\n\", sqrt(49));}' > a.c && gcc -O2 -o a a.c -lm && ./a",
+            "7\n"
+        ),
+        (
+            "cc by alternatives", "echo 'int main(){return 3;}' > /tmp/b.c && cc -o /tmp/b /tmp/b.c; /tmp/b; echo $?",
+            "3\n"
+        ),
+        (
+            "git",
+            "cd $(mktemp -d) && git init -q . && git -c user.name=a -c user.email=b commit -q --allow-empty -m first && git log --format=%s",
+            "first\n"
+        ),
         ("perl", "perl -MPOSIX -e 'print floor(7.9), \"\\n\"'", "7\n"),
         ("awk", "echo a b | awk '{print $2}'", "b\n"),
         ("su", "su nobody -s /bin/sh -c 'id -un; id -u'", "nobody\n65534\n"),
-        ("tar keeps owners", "cd $(mktemp -d) && touch f && chown 33:33 f && tar c f | (mkdir x; cd x; tar x; stat -c '%u %g' f)", "33 33\n"),
+        (
+            "tar keeps owners",
+            "cd $(mktemp -d) && touch f && chown 33:33 f && tar c f | (mkdir x; cd x; tar x; stat -c '%u %g' f)",
+            "33 33\n"
+        ),
         ("certificates", "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt | awk '{print ($1 > 50)}'", "1\n"),
-        ("names", "getent passwd root; getent hosts localhost | wc -l; getent services http/tcp | awk '{print $2}'", "root:x:0:0:root:/root:/bin/bash\n1\n80/tcp\n"),
+        (
+            "names", "getent passwd root; getent hosts localhost | wc -l; getent services http/tcp | awk '{print $2}'",
+            "root:x:0:0:root:/root:/bin/bash\n1\n80/tcp\n"
+        ),
         ("packages known", "dpkg -l bash libc6 | grep -c ^ii; dpkg --audit | wc -l", "2\n0\n"),
         ("locale and time", "date -d @0 -u +%F; locale >/dev/null && echo ok", "1970-01-01\nok\n"),
         ("shared libraries", "ldconfig -p | grep -c libc.so.6; ldd /bin/bash | grep -c 'not found'", "1\n0\n"),
@@ -30,9 +52,15 @@ struct HostImageTests {
                 let outcome = try await service.run(["bash", "-c", script], in: id)
                 #expect(outcome.stdout == output, "\(name): \(outcome.stdout)\(outcome.stderr)")
             }
-            // What a host leaves out of its packages (documentation) is missing inside too, and nothing else.
+            // What the host lacks of its packages is missing inside too, and of theirs only jobs and caches.
             let verify = "dpkg --verify bash coreutils dpkg libc6 perl-base python3-minimal adduser passwd"
-            #expect(try await service.run(["bash", "-c", verify], in: id).stdout == host(verify).output)
+            let lacking = Set(try await host(verify).output.split(separator: "\n"))
+            let inside = try await service.run(["bash", "-c", verify], in: id).stdout.split(separator: "\n").filter {
+                line in
+                !lacking.contains(line)
+                    && !["/etc/cron.", "/etc/logrotate.d/", "/var/cache/"].contains { line.contains($0) }
+            }
+            #expect(inside == [])
         }
     }
 
@@ -57,13 +85,16 @@ struct HostImageTests {
             let id = try await service.create()
             let outcome = try await service.run(["bash", "-c", Self.package], in: id)
             #expect(outcome.stdout == "sample\nsample\nremoved\n", "\(outcome.stdout)\(outcome.stderr)")
-            #expect(try await host("dpkg -l cordon-sample 2>/dev/null | grep -c ^ii; id sample 2>&1 | grep -c 'no such'").output == "0\n1\n")
+            #expect(
+                try await host("dpkg -l cordon-sample 2>/dev/null | grep -c ^ii; id sample 2>&1 | grep -c 'no such'")
+                    .output == "0\n1\n")
         }
     }
 
     @Test("no link that works on the host dangles")
     func links() async throws {
-        let list = "find /etc/alternatives /etc/ssl/certs /usr/bin /usr/lib/jvm -maxdepth 1 -type l -exec test -e {} \\; -print 2>/dev/null | sort"
+        let list =
+            "find /etc/alternatives /etc/ssl/certs /usr/bin /usr/lib/jvm -maxdepth 1 -type l -exec test -e {} \\; -print 2>/dev/null | sort"
         try await withService { service in
             let id = try await service.create()
             let outside = Set(try await host(list).output.split(separator: "\n"))
@@ -73,7 +104,10 @@ struct HostImageTests {
             var missing: [String] = []
             for link in outside.subtracting(inside) {
                 let target = URL(fileURLWithPath: String(link)).resolvingSymlinksInPath().path
-                if target.hasPrefix("/usr/") || target.hasPrefix("/etc/ssl/") || target.hasPrefix("/etc/alternatives/") { missing.append("\(link) -> \(target)") }
+                if target.hasPrefix("/usr/") || target.hasPrefix("/etc/ssl/") || target.hasPrefix("/etc/alternatives/")
+                {
+                    missing.append("\(link) -> \(target)")
+                }
             }
             #expect(missing == [])
         }

@@ -35,12 +35,25 @@ struct HostViewTests {
             Attempt("read for the group", "return text('\(path)/group')", inside: "EACCES", outside: ["group\n"]),
             Attempt("enter", "return text('\(path)/private/file')", inside: "EACCES", outside: ["hidden\n"]),
             Attempt("list", "return os.listdir('\(path)/private')", inside: "EACCES", outside: ["['file']"]),
-            Attempt("widen, then read", "os.chmod('\(path)/secret', 0o666)\nreturn text('\(path)/secret')", inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
-            Attempt("take over, then read", "os.chown('\(path)/secret', 1000, 1000)\nreturn text('\(path)/secret')", inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
-            Attempt("move, then read", "os.rename('\(path)/secret', '\(path)/moved')\nreturn text('\(path)/moved')", inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
-            Attempt("link, then read", "os.link('\(path)/secret', '\(path)/linked')\nreturn text('\(path)/linked')", inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
-            Attempt("widen a directory, then list", "os.chmod('\(path)/private', 0o777)\nreturn os.listdir('\(path)/private')", inside: "EACCES", "EPERM", outside: nil, control: "return os.listdir('\(path)/private')"),
-            Attempt("as who owns it on the host", "os.setresuid(65535, 65535, 65535)\nreturn text('\(path)/secret')", inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
+            Attempt(
+                "widen, then read", "os.chmod('\(path)/secret', 0o666)\nreturn text('\(path)/secret')",
+                inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
+            Attempt(
+                "take over, then read", "os.chown('\(path)/secret', 1000, 1000)\nreturn text('\(path)/secret')",
+                inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
+            Attempt(
+                "move, then read", "os.rename('\(path)/secret', '\(path)/moved')\nreturn text('\(path)/moved')",
+                inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
+            Attempt(
+                "link, then read", "os.link('\(path)/secret', '\(path)/linked')\nreturn text('\(path)/linked')",
+                inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
+            Attempt(
+                "widen a directory, then list",
+                "os.chmod('\(path)/private', 0o777)\nreturn os.listdir('\(path)/private')", inside: "EACCES", "EPERM",
+                outside: nil, control: "return os.listdir('\(path)/private')"),
+            Attempt(
+                "as who owns it on the host", "os.setresuid(65535, 65535, 65535)\nreturn text('\(path)/secret')",
+                inside: "EACCES", "EPERM", outside: nil, control: "return text('\(path)/secret')"),
             Attempt("device", "os.open('\(path)/null', os.O_RDWR)", inside: "EACCES"),
         ]
     }
@@ -58,7 +71,9 @@ struct HostViewTests {
         print(text(point + sys.argv[2].removeprefix("/usr/share") + "/secret"), end="")
         """
 
-    @Test("only what everybody may read is readable, also when it appears later", arguments: ["descriptors", "attached-clones"])
+    @Test(
+        "only what everybody may read is readable, also when it appears later",
+        arguments: ["descriptors", "attached-clones"])
     func readable(method: String) async throws {
         let planted = Planted()
         defer { planted.remove() }
@@ -66,7 +81,9 @@ struct HostViewTests {
         try await withService("--overlay-method", method) { service in
             let id = try await service.create()
             try await planted.make("after")
-            #expect(try await host("mkdir \(planted.top) && echo x > \(planted.top)/file && echo x > \(planted.etc)").status == 0)
+            #expect(
+                try await host("mkdir \(planted.top) && echo x > \(planted.top)/file && echo x > \(planted.etc)").status
+                    == 0)
             for name in ["before", "after"] {
                 let path = "\(planted.usr)/\(name)"
                 try await service.hold(Self.attempts(path), in: id)
@@ -86,7 +103,10 @@ struct HostViewTests {
                 Attempt("data directory", "os.stat('\(service.dataDirectory)')", inside: "ENOENT"),
                 Attempt("run directory", "os.stat('\(service.runDirectory)')", inside: "ENOENT"),
                 Attempt("the host's /tmp", "return len(os.listdir('/tmp'))", inside: "0", outside: nil),
-                Attempt("a way up", "return len(os.listdir('/../../..')) == len(os.listdir('/')) and os.path.exists('/../\(planted.top)')", inside: "False", outside: ["True"]),
+                Attempt(
+                    "a way up",
+                    "return len(os.listdir('/../../..')) == len(os.listdir('/')) and os.path.exists('/../\(planted.top)')",
+                    inside: "False", outside: ["True"]),
             ]
             try await service.hold(hidden, in: id)
         }
@@ -105,20 +125,25 @@ struct HostViewTests {
         echo done
         """
 
-    @Test("writes to / and /usr work and stay inside, by either way of mounting", arguments: ["descriptors", "attached-clones"])
+    @Test(
+        "writes to / and /usr work and stay inside, by either way of mounting",
+        arguments: ["descriptors", "attached-clones"])
     func writes(method: String) async throws {
-        let seen = "ls /usr/bin /usr/share /etc | sha256sum; sha256sum /usr/share/common-licenses/GPL-3; stat -c %y /usr/bin /usr/share; ls -l /usr/bin/perl"
+        let seen =
+            "ls /usr/bin /usr/share /etc | sha256sum; sha256sum /usr/share/common-licenses/GPL-3; stat -c %y /usr/bin /usr/share; ls -l /usr/bin/perl"
         let before = try await host(seen).output
         try await withService("--overlay-method", method) { service in
             let id = try await service.create()
             let mounts = try await service.run(["cat", "/proc/self/mountinfo"], in: id).stdout
-            #expect(mounts.contains("lowerdir+=") == (method == "descriptors"), "it is this method: \(mounts.prefix(300))")
+            #expect(
+                mounts.contains("lowerdir+=") == (method == "descriptors"), "it is this method: \(mounts.prefix(300))")
             #expect(!mounts.contains(service.directory), "no path of the host's is told")
             let outcome = try await service.run(["bash", "-c", Self.everyday], in: id)
             #expect(outcome.stdout == "done\n", "\(outcome.stderr)")
             #expect(try await host(seen).output == before)
             let other = try await service.create()
-            let fresh = try await service.run(["sh", "-c", "ls /usr/bin/new-program /usr/share/moved-doc; ls -d /usr/share/doc/bash"], in: other)
+            let fresh = try await service.run(
+                ["sh", "-c", "ls /usr/bin/new-program /usr/share/moved-doc; ls -d /usr/share/doc/bash"], in: other)
             #expect(fresh.stdout == "/usr/share/doc/bash\n")
         }
     }
@@ -131,21 +156,28 @@ struct HostViewTests {
             let shadow = try await service.run(["cat", "/etc/shadow", "/etc/gshadow"], in: id)
             #expect(shadow.stdout.contains("root:*:"))
             for line in shadow.stdout.split(separator: "\n") {
-                #expect(["*", "!"].contains(line.split(separator: ":", omittingEmptySubsequences: false)[1]), "\(line)")
+                #expect(
+                    ["*", "!"].contains(line.split(separator: ":", omittingEmptySubsequences: false)[1]), "\(line)")
             }
-            let find = "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f \\( -name '*.key' -o -name 'ssh_host_*' -o -name 'id_rsa*' -o -name '*.keytab' -o -name '.netrc' -o -name 'credentials*' -o -name 'auth.conf' \\) -print 2>/dev/null"
+            let find =
+                "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f \\( -name '*.key' -o -name 'ssh_host_*' -o -name 'id_rsa*' -o -name '*.keytab' -o -name '.netrc' -o -name 'credentials*' -o -name 'auth.conf' \\) -print 2>/dev/null"
             let keys = try await service.run(["bash", "-c", find], in: id)
             #expect(keys.stdout.split(separator: "\n").filter { !$0.hasPrefix("/usr/") } == [])
-            let names = ["/etc/ssl/private", "/etc/ssh", "/etc/sudoers", "/root/.ssh", "/root/.bash_history", "/var/lib/private", "/var/run/docker.sock", "/etc/machine-id.d"]
+            let names = [
+                "/etc/ssl/private", "/etc/ssh", "/etc/sudoers", "/root/.ssh", "/root/.bash_history", "/var/lib/private",
+                "/var/run/docker.sock", "/etc/machine-id.d",
+            ]
             for name in names {
                 #expect(try await service.run(["test", "-e", name], in: id).exitCode == 1, "\(name)")
             }
             #expect(try await service.run(["cat", "/etc/machine-id"], in: id).stdout == "")
-            let found = try await host("cat /etc/shadow | cut -d: -f2 | sort -u | wc -l; test -e /etc/ssl/private && echo there")
+            let found = try await host(
+                "cat /etc/shadow | cut -d: -f2 | sort -u | wc -l; test -e /etc/ssl/private && echo there")
             #expect(found.output.contains("there"), "control: the host has what is looked for")
             let environment = try await service.run(["env"], in: id).stdout
-            for name in ["CORDON_TOKEN", "SWIFT_ROOT", "PWD=/work"] { #expect(!environment.contains(name), "\(environment)") }
+            for name in ["CORDON_TOKEN", "SWIFT_ROOT", "PWD=/work"] {
+                #expect(!environment.contains(name), "\(environment)")
+            }
         }
     }
 }
-

@@ -8,39 +8,65 @@ struct KernelSurfaceTests {
     private static let mounts: [Attempt] = [
         Attempt("mount", #"call("mount", b"none", b"/mnt", b"tmpfs", 0, 0)"#, inside: "EPERM"),
         Attempt("mount proc", #"call("mount", b"none", b"/mnt", b"proc", 0, 0)"#, inside: "EPERM"),
-        Attempt("mount overlay", #"call("mount", b"none", b"/mnt", b"overlay", 0, b"lowerdir=/usr:/etc")"#, inside: "EPERM"),
+        Attempt(
+            "mount overlay", #"call("mount", b"none", b"/mnt", b"overlay", 0, b"lowerdir=/usr:/etc")"#, inside: "EPERM"),
         Attempt("bind", #"call("mount", b"/", b"/mnt", 0, 0x1000, 0)"#, inside: "EPERM"),
         Attempt("remount writable", #"call("mount", b"none", b"/proc", 0, 0x1020, 0)"#, inside: "EPERM"),
         Attempt("unmount", #"call("umount2", b"/proc", 2)"#, inside: "EPERM"),
         Attempt("fsopen", #"call("fsopen", b"tmpfs", 0)"#, inside: "EPERM"),
         Attempt("open_tree", #"call("open_tree", -100, b"/", 1)"#, inside: "EPERM"),
-        Attempt("mount_setattr", #"call("mount_setattr", -100, b"/proc", 0, ctypes.create_string_buffer(struct.pack("QQQQ", 0, 1, 0, 0)), 32)"#, inside: "EPERM"),
+        Attempt(
+            "mount_setattr",
+            #"call("mount_setattr", -100, b"/proc", 0, ctypes.create_string_buffer(struct.pack("QQQQ", 0, 1, 0, 0)), 32)"#,
+            inside: "EPERM"),
         Attempt("move_mount", #"call("move_mount", -100, b"/proc", -100, b"/mnt", 0)"#, inside: "EPERM"),
         Attempt("pivot_root", #"call("pivot_root", b"/", b"/")"#, inside: "EPERM", outside: nil),
         Attempt("statmount", #"call("statmount", 0, 0, 0, 0)"#, inside: "ENOSYS", "EPERM", outside: nil),
     ]
     private static let files: [Attempt] = [
-        Attempt("a handle", #"call("name_to_handle_at", -100, b"/", ctypes.create_string_buffer(struct.pack("II", 128, 0) + bytes(128)), ctypes.byref(ctypes.c_int(0)), 0)"#, inside: "EPERM"),
-        Attempt("open by handle", #"call("open_by_handle_at", -100, ctypes.create_string_buffer(struct.pack("IIII", 8, 1, 2, 0)), 0)"#, inside: "EPERM", outside: nil),
-        Attempt("character device", "import tempfile\npath = tempfile.mkdtemp() + '/x'\nos.mknod(path, 0o020666, os.makedev(1, 3))\nos.unlink(path)", inside: "EPERM"),
-        Attempt("block device", "import tempfile\npath = tempfile.mkdtemp() + '/x'\nos.mknod(path, 0o060666, os.makedev(7, 0))\nos.unlink(path)", inside: "EPERM"),
-        Attempt("trusted attribute", "import tempfile\npath = tempfile.mkdtemp()\nos.setxattr(path, 'trusted.overlay.opaque', b'y')\nos.rmdir(path)", inside: "EPERM"),
+        Attempt(
+            "a handle",
+            #"call("name_to_handle_at", -100, b"/", ctypes.create_string_buffer(struct.pack("II", 128, 0) + bytes(128)), ctypes.byref(ctypes.c_int(0)), 0)"#,
+            inside: "EPERM"),
+        Attempt(
+            "open by handle",
+            #"call("open_by_handle_at", -100, ctypes.create_string_buffer(struct.pack("IIII", 8, 1, 2, 0)), 0)"#,
+            inside: "EPERM", outside: nil),
+        Attempt(
+            "character device",
+            "import tempfile\npath = tempfile.mkdtemp() + '/x'\nos.mknod(path, 0o020666, os.makedev(1, 3))\nos.unlink(path)",
+            inside: "EPERM"),
+        Attempt(
+            "block device",
+            "import tempfile\npath = tempfile.mkdtemp() + '/x'\nos.mknod(path, 0o060666, os.makedev(7, 0))\nos.unlink(path)",
+            inside: "EPERM"),
+        Attempt(
+            "trusted attribute",
+            "import tempfile\npath = tempfile.mkdtemp()\nos.setxattr(path, 'trusted.overlay.opaque', b'y')\nos.rmdir(path)",
+            inside: "EPERM"),
         Attempt("mode of a device", "os.chmod('/dev/null', 0o666)", inside: "EPERM"),
         Attempt("fanotify", #"call("fanotify_init", 0, 0)"#, inside: "EPERM"),
         Attempt("an id beyond the range", "os.setresuid(65536, 65536, 65536)", inside: "EINVAL", "EPERM"),
         Attempt("a group beyond the range", "os.setresgid(100000, 100000, 100000)", inside: "EINVAL", "EPERM"),
-        Attempt("a file to an id beyond", "import tempfile\npath = tempfile.mkdtemp()\nos.chown(path, 65536, 65536)\nos.rmdir(path)", inside: "EINVAL", "EPERM"),
+        Attempt(
+            "a file to an id beyond",
+            "import tempfile\npath = tempfile.mkdtemp()\nos.chown(path, 65536, 65536)\nos.rmdir(path)",
+            inside: "EINVAL", "EPERM"),
         Attempt("the host's name", "socket.sethostname('mine')", inside: "EPERM"),
     ]
     private static let calls: [Attempt] =
         [
             "bpf", "perf_event_open", "init_module", "finit_module", "delete_module", "keyctl", "quotactl",
-            "kcmp", "process_madvise", "pidfd_getfd", "memfd_secret", "move_pages", "syslog", "swapon", "lookup_dcookie",
+            "kcmp", "process_madvise", "pidfd_getfd", "memfd_secret", "move_pages", "syslog", "swapon",
+            "lookup_dcookie",
         ].map { Attempt($0, #"call("\#($0)", -1, 0, 0, 0, 0, 0)"#, inside: "EPERM", outside: nil) }
         + ["io_uring_setup", "io_setup"].map { Attempt($0, #"call("\#($0)", 0, 0)"#, inside: "ENOSYS", outside: nil) }
-        // Of these no control: on the host they would act. SeccompPolicyTests has the filter's own verdict.
+    // Of these no control: on the host they would act. SeccompPolicyTests has the filter's own verdict.
     private static let uncontrolled: [Attempt] =
-        ["reboot", "kexec_load", "kexec_file_load", "settimeofday", "clock_settime", "adjtimex", "acct", "vhangup", "iopl", "ioperm", "userfaultfd"]
+        [
+            "reboot", "kexec_load", "kexec_file_load", "settimeofday", "clock_settime", "adjtimex", "acct", "vhangup",
+            "iopl", "ioperm", "userfaultfd",
+        ]
         .map { Attempt($0, #"call("\#($0)", 0, 0, 0, 0, 0)"#, inside: "EPERM") }
 
     @Test("mounts, devices, handles and ids beyond the sandbox's are refused")
@@ -51,7 +77,9 @@ struct KernelSurfaceTests {
             for user in ["0", "1000"] {
                 let found = try await service.outcomes(of: Self.uncontrolled, at: .sandbox(id, user: user))
                 for attempt in Self.uncontrolled {
-                    #expect(attempt.inside.contains(found[attempt.name] ?? ""), "\(attempt.name): \(found[attempt.name] ?? "")")
+                    #expect(
+                        attempt.inside.contains(found[attempt.name] ?? ""),
+                        "\(attempt.name): \(found[attempt.name] ?? "")")
                 }
             }
         }
@@ -61,7 +89,10 @@ struct KernelSurfaceTests {
     func withoutFilter() async throws {
         try await withUnfilteredPolicy { service in
             let id = try await service.create(["policy": "strict"])
-            let known: Set<String> = ["statmount", "kcmp", "process_madvise", "move_pages", "memfd_secret", "a handle", "quotactl", "syslog", "io_uring_setup", "io_setup", "keyctl", "pidfd_getfd"]
+            let known: Set<String> = [
+                "statmount", "kcmp", "process_madvise", "move_pages", "memfd_secret", "a handle", "quotactl", "syslog",
+                "io_uring_setup", "io_setup", "keyctl", "pidfd_getfd",
+            ]
             for user in ["0", "1000"] {
                 let attempts = (Self.mounts + Self.files + Self.calls).filter { !known.contains($0.name) }
                 let found = try await service.outcomes(of: attempts, at: .sandbox(id, user: user))
@@ -89,12 +120,19 @@ struct KernelSurfaceTests {
             let id = try await service.create()
             for user in ["0", "1000"] {
                 let found = try await service.outcomes(of: attempts, at: .sandbox(id, user: user))
-                for attempt in attempts { #expect(attempt.inside.contains(found[attempt.name] ?? ""), "\(attempt.name): \(found[attempt.name] ?? "")") }
+                for attempt in attempts {
+                    #expect(
+                        attempt.inside.contains(found[attempt.name] ?? ""),
+                        "\(attempt.name): \(found[attempt.name] ?? "")")
+                }
             }
             let outside = try await service.outcomes(of: attempts, at: .host)
             #expect(outside.values.filter { $0 == "ok" }.count >= 4, "control: \(outside)")
-            let pass = ["2, 1, 0", "2, 2, 0", "10, 1, 0", "1, 1, 0", "16, 3, 0"].map { Attempt($0, "call(41, \($0))", inside: "ok") }
-            #expect(try await service.outcomes(of: pass, at: .sandbox(id, user: "1000")).values.allSatisfy { $0 == "ok" })
+            let pass = ["2, 1, 0", "2, 2, 0", "10, 1, 0", "1, 1, 0", "16, 3, 0"].map {
+                Attempt($0, "call(41, \($0))", inside: "ok")
+            }
+            #expect(
+                try await service.outcomes(of: pass, at: .sandbox(id, user: "1000")).values.allSatisfy { $0 == "ok" })
         }
     }
 
@@ -120,7 +158,9 @@ struct KernelSurfaceTests {
             for user in ["0", "1000"] {
                 #expect(try await service.probe(Self.sweep, at: .sandbox(id, user: user)) == "[]\n")
             }
-            let outside = try JSONSerialization.jsonObject(with: Data(try await service.probe(Self.sweep, at: .host).utf8)) as? [String]
+            let outside =
+                try JSONSerialization.jsonObject(with: Data(try await service.probe(Self.sweep, at: .host).utf8))
+                as? [String]
             #expect((outside?.count ?? 0) > 100, "control: on the host there are many")
             #expect(outside?.contains("/proc/sys/kernel/core_pattern") == true)
         }
@@ -130,16 +170,29 @@ struct KernelSurfaceTests {
     func masked() async throws {
         try await withService { service in
             let id = try await service.create()
-            var attempts = ["cmdline", "interrupts", "kallsyms", "kpagecount", "kpageflags", "timer_list", "vmallocinfo", "kcore", "modules"]
-                .filter { FileManager.default.fileExists(atPath: "/proc/\($0)") }
-                .map { Attempt($0, "return len(read('/proc/\($0)', 16)) > 0", inside: "False", outside: ["True"]) }
-            attempts += ["block", "bus", "dev", "firmware", "module", "power", "kernel/notes", "kernel/vmcoreinfo", "kernel/btf", "kernel/slab", "fs/ext4", "class/block", "devices/pci0000:00"]
-                .filter { FileManager.default.fileExists(atPath: "/sys/\($0)") }
-                .map { Attempt("/sys/\($0)", "os.stat('/sys/\($0)')", inside: "ENOENT") }
-            attempts.append(Attempt("kernel log", "return len(os.read(os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK), 1))", inside: "0", outside: nil, control: "os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK)"))
+            var attempts = [
+                "cmdline", "interrupts", "kallsyms", "kpagecount", "kpageflags", "timer_list", "vmallocinfo", "kcore",
+                "modules",
+            ]
+            .filter { FileManager.default.fileExists(atPath: "/proc/\($0)") }
+            .map { Attempt($0, "return len(read('/proc/\($0)', 16)) > 0", inside: "False", outside: ["True"]) }
+            attempts += [
+                "block", "bus", "dev", "firmware", "module", "power", "kernel/notes", "kernel/vmcoreinfo", "kernel/btf",
+                "kernel/slab", "fs/ext4", "class/block", "devices/pci0000:00",
+            ]
+            .filter { FileManager.default.fileExists(atPath: "/sys/\($0)") }
+            .map { Attempt("/sys/\($0)", "os.stat('/sys/\($0)')", inside: "ENOENT") }
+            attempts.append(
+                Attempt(
+                    "kernel log", "return len(os.read(os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK), 1))",
+                    inside: "0", outside: nil, control: "os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK)"))
             #expect(attempts.count > 12)
             try await service.hold(attempts, in: id)
-            let shown = try await service.run(["sh", "-c", "cd /sys; echo *; echo class/* class/net/*; cat class/net/lo/mtu; cat devices/system/cpu/online >/dev/null && ls fs/cgroup; nproc >/dev/null && lscpu >/dev/null && echo well"], in: id)
+            let shown = try await service.run(
+                [
+                    "sh", "-c",
+                    "cd /sys; echo *; echo class/* class/net/*; cat class/net/lo/mtu; cat devices/system/cpu/online >/dev/null && ls fs/cgroup; nproc >/dev/null && lscpu >/dev/null && echo well",
+                ], in: id)
             #expect(shown.stdout == "class devices fs kernel\nclass/net class/net/lo\n65536\nwell\n", "\(shown)")
         }
     }

@@ -25,8 +25,11 @@ struct KeyringTests {
         try ServiceInstance.unfiltered.write(toFile: "\(directory)/strict.json", atomically: true, encoding: .utf8)
         let launcher = ["/usr/bin/python3", "-c", pythonPrelude + Self.withKey]
         // What starts the service gives the key to everything it starts.
-        let reader = pythonPrelude + "def body():\n" + Self.readKey.split(separator: "\n").map { "    \($0)\n" }.joined() + "print(outcome(body))"
-        let control = try await ServiceInstance.program(launcher[0], Array(launcher.dropFirst()) + ["/usr/bin/python3", "-c", reader])
+        let reader =
+            pythonPrelude + "def body():\n" + Self.readKey.split(separator: "\n").map { "    \($0)\n" }.joined()
+            + "print(outcome(body))"
+        let control = try await ServiceInstance.program(
+            launcher[0], Array(launcher.dropFirst()) + ["/usr/bin/python3", "-c", reader])
         #expect(control.output == "secret\n", "control: it is inherited: \(control.output)")
 
         try await withService("--policy-dir", directory, through: launcher) { service in
@@ -46,10 +49,18 @@ struct KeyringTests {
     func calls() async throws {
         try await withService { service in
             let attempts = [
-                Attempt("add", #"call("add_key", ctypes.create_string_buffer(b"user"), ctypes.create_string_buffer(b"x"), ctypes.create_string_buffer(b"y"), 1, -2)"#, inside: "EPERM"),
-                Attempt("request", #"call("request_key", ctypes.create_string_buffer(b"user"), ctypes.create_string_buffer(b"none"), 0, 0)"#, inside: "EPERM", outside: ["ENOKEY"]),
+                Attempt(
+                    "add",
+                    #"call("add_key", ctypes.create_string_buffer(b"user"), ctypes.create_string_buffer(b"x"), ctypes.create_string_buffer(b"y"), 1, -2)"#,
+                    inside: "EPERM"),
+                Attempt(
+                    "request",
+                    #"call("request_key", ctypes.create_string_buffer(b"user"), ctypes.create_string_buffer(b"none"), 0, 0)"#,
+                    inside: "EPERM", outside: ["ENOKEY"]),
                 Attempt("session", #"call("keyctl", 1, 0)"#, inside: "EPERM"),
-                Attempt("list", #"return len(text("/proc/keys")) > 0"#, inside: "False", outside: ["True"], control: "call('keyctl', 1, 0)\nreturn len(text('/proc/keys')) > 0"),
+                Attempt(
+                    "list", #"return len(text("/proc/keys")) > 0"#, inside: "False", outside: ["True"],
+                    control: "call('keyctl', 1, 0)\nreturn len(text('/proc/keys')) > 0"),
                 Attempt("users", #"return len(text("/proc/key-users")) > 0"#, inside: "False", outside: ["True"]),
             ]
             try await service.hold(attempts, in: try await service.create())

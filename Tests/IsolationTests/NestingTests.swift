@@ -37,7 +37,8 @@ struct NestingTests {
             let code = #"writable("/proc/sys/user/max_\#(kind.0)_namespaces")"#
             // The host's root may lack CAP_SYS_RESOURCE; the root of a namespace of its own has it.
             return Attempt(
-                "allow nested \(kind.0)", code, inside: "EROFS", "EACCES", control: "call(\"unshare\", 0x10000000)\n" + code)
+                "allow nested \(kind.0)", code, inside: "EROFS", "EACCES",
+                control: "call(\"unshare\", 0x10000000)\n" + code)
         }
 
     @Test("no namespace can be made or entered, as root or as a user")
@@ -82,12 +83,21 @@ struct NestingTests {
     @Test("interfaces can be listed, and no other netlink family opens")
     func netlink() async throws {
         try await withService { service in
-            let families = [
-                Attempt("interfaces", #"return [name for _, name in socket.if_nameindex()]"#, inside: "['lo']", outside: ["['lo']"])
-            ] + [(2, "usersock"), (4, "sock_diag"), (6, "xfrm"), (9, "audit"), (12, "netfilter"), (15, "uevent"), (16, "generic"), (20, "rdma"), (21, "crypto")].map {
-                number, name in
-                Attempt("netlink \(name)", "socket.socket(16, 3, \(number))", inside: "EPROTONOSUPPORT", outside: ["ok", "EPROTONOSUPPORT"])
-            }
+            let families =
+                [
+                    Attempt(
+                        "interfaces", #"return [name for _, name in socket.if_nameindex()]"#, inside: "['lo']",
+                        outside: ["['lo']"])
+                ]
+                + [
+                    (2, "usersock"), (4, "sock_diag"), (6, "xfrm"), (9, "audit"), (12, "netfilter"), (15, "uevent"),
+                    (16, "generic"), (20, "rdma"), (21, "crypto"),
+                ].map {
+                    number, name in
+                    Attempt(
+                        "netlink \(name)", "socket.socket(16, 3, \(number))", inside: "EPROTONOSUPPORT",
+                        outside: ["ok", "EPROTONOSUPPORT"])
+                }
             let id = try await service.create()
             try await service.hold(families, in: id)
             let opened = try await service.outcomes(of: families, at: .host).values.filter { $0 == "ok" }.count

@@ -60,7 +60,8 @@ struct PlantedFilesTests {
             ] {
                 var status = stat()
                 #expect(lstat(path, &status) == 0)
-                #expect(status.st_mode & 0o7777 == mode_t(mode), "\(path): \(String(status.st_mode & 0o7777, radix: 8))")
+                #expect(
+                    status.st_mode & 0o7777 == mode_t(mode), "\(path): \(String(status.st_mode & 0o7777, radix: 8))")
                 #expect(status.st_uid == 0 || path.hasSuffix("/service"), "\(path) belongs to \(status.st_uid)")
             }
             let upper = try service.layer("r1", of: id)
@@ -68,11 +69,13 @@ struct PlantedFilesTests {
             #expect(account != "0", "the service runs as an account of its own")
             for user in ["65534", account] {
                 let listing = try await host(
-                    "setpriv --reuid \(user) --regid \(user) --clear-groups ls \(upper) \(service0)/storage/images 2>&1")
+                    "setpriv --reuid \(user) --regid \(user) --clear-groups ls \(upper) \(service0)/storage/images 2>&1"
+                )
                 #expect(listing.status != 0)
                 #expect(!listing.output.contains("etc"), "user \(user): \(listing.output)")
             }
-            #expect(try await host("ls \(service0)/storage/images/*/root").output.contains("etc"), "control: root lists it")
+            #expect(
+                try await host("ls \(service0)/storage/images/*/root").output.contains("etc"), "control: root lists it")
         }
     }
 
@@ -91,7 +94,8 @@ struct PlantedFilesTests {
             let file = "\(try service.layer("r1", of: id))/root/id"
             let inside = try await host("nsenter -t \(launcher) -m -- \(file) 2>&1")
             #expect(inside.output.contains("Permission denied"), "\(inside.output)")
-            let lines = try String(contentsOfFile: "/proc/\(launcher)/mountinfo", encoding: .utf8).split(separator: "\n")
+            let lines = try String(contentsOfFile: "/proc/\(launcher)/mountinfo", encoding: .utf8).split(
+                separator: "\n")
             let mount = try #require(lines.first { $0.contains(" \(service.dataDirectory)/storage ") })
             for flag in ["nosuid", "nodev", "noexec"] { #expect(mount.contains(flag), "\(mount)") }
             #expect(try await host("\(file) -u").output == "0\n", "control: by the host's own mount it runs")

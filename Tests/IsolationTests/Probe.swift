@@ -42,7 +42,8 @@ enum Place: Sendable, CustomStringConvertible {
 
 extension ServiceInstance {
     /// A policy that allows every call: a sandbox without its filter, to see what else holds.
-    static let unfiltered = #"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": []}"#
+    static let unfiltered =
+        #"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": []}"#
 
     /// Runs a Python program, after the prelude, and returns what it printed; it must end well.
     func probe(_ program: String, at place: Place, arguments: [String] = []) async throws -> String {

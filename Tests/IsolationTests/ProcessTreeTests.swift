@@ -21,7 +21,8 @@ struct ProcessTreeTests {
         print("left", flush=True)
         time.sleep(END)
         """
-    private static let list = "import os\nprint(sorted(int(p) for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())))"
+    private static let list =
+        "import os\nprint(sorted(int(p) for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())))"
 
     private static func others(_ service: ServiceInstance, _ id: String) async throws -> String {
         try await service.run(["/usr/bin/python3", "-c", list], in: id).stdout
@@ -50,9 +51,14 @@ struct ProcessTreeTests {
             for name in ["one", "two"] {
                 _ = try await service.call(
                     "POST", "/v1/sandboxes/\(id)/execs",
-                    json: ["argv": ["/usr/bin/python3", "-c", pythonPrelude + "END = 60\n" + Self.daemon, name], "exec_id": name])
+                    json: [
+                        "argv": ["/usr/bin/python3", "-c", pythonPrelude + "END = 60\n" + Self.daemon, name],
+                        "exec_id": name,
+                    ])
                 for _ in 0..<100 {
-                    if try await service.call("GET", "/v1/sandboxes/\(id)/execs/\(name)/stdout").text == "left\n" { break }
+                    if try await service.call("GET", "/v1/sandboxes/\(id)/execs/\(name)/stdout").text == "left\n" {
+                        break
+                    }
                     try await Task.sleep(for: .milliseconds(20))
                 }
             }
@@ -67,10 +73,12 @@ struct ProcessTreeTests {
             _ = try await service.call("POST", "/v1/sandboxes/\(id)/execs/one/signal", json: ["signal": "KILL"])
             for _ in 0..<100 where onHost() != 2 { try await Task.sleep(for: .milliseconds(10)) }
             #expect(onHost() == 2)
-            let command = try await service.run(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^two$'"], in: id)
+            let command = try await service.run(
+                ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^two$'"], in: id)
             #expect(command.stdout == "2\n")
             // What an exec leaves behind lives on after it, and goes with the sandbox.
-            let ended = try await service.run(["/usr/bin/python3", "-c", pythonPrelude + "END = 0\n" + Self.daemon], in: id)
+            let ended = try await service.run(
+                ["/usr/bin/python3", "-c", pythonPrelude + "END = 0\n" + Self.daemon], in: id)
             #expect(ended.exitCode == 0 && onHost() == 3, "control: it left a daemon")
             _ = try await service.call("DELETE", "/v1/sandboxes/\(id)")
             #expect(onHost() == 0)

@@ -53,7 +53,8 @@ struct RestrictionsTests {
             #expect(found["umask"] == "18")
             #expect(found["blocked"] == Self.none)
             let outside = try await Self.report(service, .host)
-            #expect(outside["CapBnd"] != Self.kept && outside["NoNewPrivs"] == "0" && outside["Seccomp"] == "0", "control")
+            #expect(
+                outside["CapBnd"] != Self.kept && outside["NoNewPrivs"] == "0" && outside["Seccomp"] == "0", "control")
         }
     }
 
@@ -61,7 +62,8 @@ struct RestrictionsTests {
     func descriptors() async throws {
         try await withService { service in
             let id = try await service.create()
-            let list = "python3 -c 'import os; print([n for n in range(1024) if os.path.exists(f\"/proc/self/fd/{n}\")])'"
+            let list =
+                "python3 -c 'import os; print([n for n in range(1024) if os.path.exists(f\"/proc/self/fd/{n}\")])'"
             #expect(try await service.run(["sh", "-c", list], in: id).stdout == "[0, 1, 2]\n")
             #expect(try await service.run(["sh", "-c", list], in: id, user: "1000").stdout == "[0, 1, 2]\n")
             #expect(
@@ -72,12 +74,14 @@ struct RestrictionsTests {
 
     /// `TARGET` is the process that is attacked.
     private static let attacks: [(String, String)] = [
-        ("ptrace attach", #"call("ptrace", 16, TARGET, 0, 0)"#), ("ptrace seize", #"call("ptrace", 0x4206, TARGET, 0, 0)"#),
+        ("ptrace attach", #"call("ptrace", 16, TARGET, 0, 0)"#),
+        ("ptrace seize", #"call("ptrace", 0x4206, TARGET, 0, 0)"#),
         ("environ", #"read(f"/proc/{TARGET}/environ")"#), ("mem", #"os.open(f"/proc/{TARGET}/mem", os.O_RDWR)"#),
         ("maps", #"read(f"/proc/{TARGET}/maps")"#), ("fd", #"os.listdir(f"/proc/{TARGET}/fd")"#),
         ("root", #"os.listdir(f"/proc/{TARGET}/root/")"#), ("cwd", #"os.readlink(f"/proc/{TARGET}/cwd")"#),
         ("exe", #"os.open(f"/proc/{TARGET}/exe", os.O_RDONLY)"#), ("auxv", #"read(f"/proc/{TARGET}/auxv")"#),
-        ("namespaces", #"os.open(f"/proc/{TARGET}/ns/mnt", os.O_RDONLY)"#), ("syscall", #"read(f"/proc/{TARGET}/syscall")"#),
+        ("namespaces", #"os.open(f"/proc/{TARGET}/ns/mnt", os.O_RDONLY)"#),
+        ("syscall", #"read(f"/proc/{TARGET}/syscall")"#),
         ("oom score", #"os.write(os.open(f"/proc/{TARGET}/oom_score_adj", os.O_WRONLY), b"900")"#),
         ("coredump filter", #"writable(f"/proc/{TARGET}/coredump_filter")"#),
         (
@@ -135,12 +139,16 @@ struct RestrictionsTests {
             let attempts = [
                 Attempt("from PID 1", "TARGET = 1\n" + steal, inside: "EPERM"),
                 Attempt("kcmp with PID 1", #"return call("kcmp", os.getpid(), 1, 0, 0, 0)"#, inside: "EPERM"),
-                Attempt("from a child, the control", "TARGET = os.fork()\nif TARGET == 0: time.sleep(0.5); os._exit(0)\n" + steal, inside: "ok"),
+                Attempt(
+                    "from a child, the control",
+                    "TARGET = os.fork()\nif TARGET == 0: time.sleep(0.5); os._exit(0)\n" + steal, inside: "ok"),
             ]
             for user in ["0", "1000"] {
                 let found = try await service.outcomes(of: attempts, at: .sandbox(id, user: user))
                 for attempt in attempts {
-                    #expect(attempt.inside.contains(found[attempt.name] ?? ""), "\(attempt.name): \(found[attempt.name] ?? "")")
+                    #expect(
+                        attempt.inside.contains(found[attempt.name] ?? ""),
+                        "\(attempt.name): \(found[attempt.name] ?? "")")
                 }
             }
         }
@@ -162,14 +170,19 @@ struct RestrictionsTests {
                 os.kill(victim, 9)
                 print(os.WTERMSIG(os.waitpid(victim, 0)[1]), repr(read("/proc/1/cmdline").strip(b"\\0")), text("/proc/1/comm").strip())
                 """
-            #expect(try await service.probe(program, at: .sandbox(id, user: "0")) == "9 b'' cordon-shim\n", "control: a child dies")
+            #expect(
+                try await service.probe(program, at: .sandbox(id, user: "0")) == "9 b'' cordon-shim\n",
+                "control: a child dies")
             #expect(service.initProcess(of: id) == pid)
             let state = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
             #expect(!state.contains(") T "), "it isn't stopped")
             #expect(try await service.run(["echo", "alive"], in: id).stdout == "alive\n")
             // Every process but PID 1 and the sender.
             let everything = try await service.run(
-                ["python3", "-c", "import os\nif os.fork() == 0:\n    import time; time.sleep(30)\nos.kill(-1, 9); print('sent')"],
+                [
+                    "python3", "-c",
+                    "import os\nif os.fork() == 0:\n    import time; time.sleep(30)\nos.kill(-1, 9); print('sent')",
+                ],
                 in: id)
             #expect(everything.stdout == "sent\n", "\(everything)")
             #expect(try await service.run(["echo", "alive"], in: id).stdout == "alive\n")
@@ -183,7 +196,9 @@ struct RestrictionsTests {
             let shim = try #require(service.shim(of: id))
             let pid = try #require(service.initProcess(of: id))
             let links = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").sorted().map {
-                try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\($0)").prefix { $0 != ":" && $0 != "[" }
+                try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\($0)").prefix {
+                    $0 != ":" && $0 != "["
+                }
             }
             #expect(links == ["/dev/null", "/dev/null", "/dev/null", "socket", "anon_inode"])
             let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
@@ -206,7 +221,9 @@ struct RestrictionsTests {
             var isGone = false
             for _ in 0..<100 where !isGone {
                 try await Task.sleep(for: .milliseconds(20))
-                isGone = kill(pid, 0) != 0 || (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8))?.contains(") Z ") != false
+                isGone =
+                    kill(pid, 0) != 0
+                    || (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8))?.contains(") Z ") != false
             }
             #expect(isGone)
             let control = try await service.probe(

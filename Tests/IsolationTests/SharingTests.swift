@@ -57,7 +57,9 @@ struct SharingTests {
             }
             let first = try #require(Int(taken.trimmingCharacters(in: .whitespacesAndNewlines)))
             let second = try #require(
-                Int(try await service.probe(Self.takeInotify, at: .sandbox(other, user: "0")).trimmingCharacters(in: .newlines)))
+                Int(
+                    try await service.probe(Self.takeInotify, at: .sandbox(other, user: "0")).trimmingCharacters(
+                        in: .newlines)))
             #expect(first > 0 && first < 100_000, "control: there is a limit, \(first)")
             #expect(second == first)
 
@@ -81,9 +83,13 @@ struct SharingTests {
             var ids: [String] = []
             for _ in 0..<4 { ids.append(try await service.create()) }
             let host = try Self.namespaces(of: getpid())
-            #expect(host["net"] == (try Self.namespaces(of: service.servicePID))["net"], "control: sharing would be seen")
+            #expect(
+                host["net"] == (try Self.namespaces(of: service.servicePID))["net"], "control: sharing would be seen")
             for kind in host.keys {
-                let all = try ids.map { try Self.namespaces(of: try #require(service.initProcess(of: $0)))[kind] } + [host[kind]]
+                let all =
+                    try ids.map { try Self.namespaces(of: try #require(service.initProcess(of: $0)))[kind] } + [
+                        host[kind]
+                    ]
                 #expect(Set(all).count == all.count, "\(kind): \(all)")
             }
             let bases = try ids.map { try service.idBase(of: $0) }
@@ -101,7 +107,9 @@ struct SharingTests {
                 let wasPrepared = before.contains(slot)
                 names.formUnion(service.slots().map(\.name))
                 _ = try await service.call("DELETE", "/v1/sandboxes/\(new)")
-                #expect(!service.slots().contains { $0.name == slot }, "\(slot) is gone with its sandbox (prepared: \(wasPrepared))")
+                #expect(
+                    !service.slots().contains { $0.name == slot },
+                    "\(slot) is gone with its sandbox (prepared: \(wasPrepared))")
                 let again = try await service.create()
                 #expect(service.slots().first { $0.sandbox == again }?.name != slot)
                 _ = try await service.call("DELETE", "/v1/sandboxes/\(again)")
@@ -129,10 +137,13 @@ struct SharingTests {
         Attempt("shared memory", #"call("shmget", 0x5eed, 4096, 0)"#, inside: "ENOENT"),
         Attempt("semaphore", #"call("semget", 0x5eed, 1, 0)"#, inside: "ENOENT"),
         Attempt("message queue", #"call("msgget", 0x5eed, 0)"#, inside: "ENOENT"),
-        Attempt("POSIX queue", #"call("mq_open", ctypes.create_string_buffer(b"cordon-test"), os.O_RDONLY, 0, 0)"#, inside: "ENOENT"),
+        Attempt(
+            "POSIX queue", #"call("mq_open", ctypes.create_string_buffer(b"cordon-test"), os.O_RDONLY, 0, 0)"#,
+            inside: "ENOENT"),
         Attempt("/dev/shm", #"read("/dev/shm/cordon-test")"#, inside: "ENOENT"),
         Attempt(
-            "a process seen", #"return sum(b"marker-of-a" in text(f"/proc/{p}/cmdline").encode() for p in os.listdir("/proc") if p.isdigit() and int(p) != os.getpid() and int(p) != os.getppid())"#,
+            "a process seen",
+            #"return sum(b"marker-of-a" in text(f"/proc/{p}/cmdline").encode() for p in os.listdir("/proc") if p.isdigit() and int(p) != os.getpid() and int(p) != os.getppid())"#,
             inside: "0"),
     ]
 
@@ -147,19 +158,24 @@ struct SharingTests {
                 json: ["argv": ["/usr/bin/python3", "-c", program, "marker-of-a"], "exec_id": "offer"])
             var ready = false
             for _ in 0..<100 where !ready {
-                ready = try await service.call("GET", "/v1/sandboxes/\(offering)/execs/offer/stdout").text.contains("ready")
+                ready = try await service.call("GET", "/v1/sandboxes/\(offering)/execs/offer/stdout").text.contains(
+                    "ready")
                 try await Task.sleep(for: .milliseconds(50))
             }
             try #require(ready)
             for user in ["0", "1000"] {
                 let found = try await service.outcomes(of: Self.search, at: .sandbox(searching, user: user))
                 for attempt in Self.search {
-                    #expect(attempt.inside.contains(found[attempt.name] ?? ""), "\(attempt.name): \(found[attempt.name] ?? "")")
+                    #expect(
+                        attempt.inside.contains(found[attempt.name] ?? ""),
+                        "\(attempt.name): \(found[attempt.name] ?? "")")
                 }
                 // The control: in the sandbox that offers them, all are found.
                 let own = try await service.outcomes(of: Self.search, at: .sandbox(offering, user: user))
                 for attempt in Self.search {
-                    #expect(["ok", "1"].contains(own[attempt.name] ?? ""), "control: \(attempt.name): \(own[attempt.name] ?? "")")
+                    #expect(
+                        ["ok", "1"].contains(own[attempt.name] ?? ""),
+                        "control: \(attempt.name): \(own[attempt.name] ?? "")")
                 }
             }
         }

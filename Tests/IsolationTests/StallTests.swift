@@ -38,10 +38,14 @@ struct StallTests {
             for (name, exec) in starts {
                 let (answer, seconds) = try await Self.start(service, id, exec)
                 #expect((400..<500).contains(answer.status), "\(name): \(answer.status) \(answer.text)")
-                #expect(["failed_precondition", "not_found", "invalid_argument", "permission_denied"].contains(answer["code"]), "\(name): \(answer.text)")
+                #expect(
+                    ["failed_precondition", "not_found", "invalid_argument", "permission_denied"].contains(
+                        answer["code"]), "\(name): \(answer.text)")
                 #expect(seconds < 5, "\(name) took \(seconds) s")
             }
-            #expect(try await service.run(["/bin/true"], in: id, user: "nobody").exitCode == 0, "control: the name is known")
+            #expect(
+                try await service.run(["/bin/true"], in: id, user: "nobody").exitCode == 0, "control: the name is known"
+            )
             for passwd in ["/tmp/fifo", "/dev/zero", "/proc/kmsg", "/dev/tty", "/proc/self/mem"] {
                 _ = try await service.run(["ln", "-sf", passwd, "/etc/passwd"], in: id)
                 let (answer, seconds) = try await Self.start(service, id, ["argv": ["/bin/true"], "user": "nobody"])
@@ -72,17 +76,22 @@ struct StallTests {
                 "POST", "/v1/sandboxes/\(id)/execs",
                 json: ["argv": ["/usr/bin/python3", "-c", pythonPrelude + Self.stopper], "exec_id": "stopper"])
             for _ in 0..<100 {
-                if try await service.call("GET", "/v1/sandboxes/\(id)/execs/stopper/stdout").text.contains("stopping") { break }
+                if try await service.call("GET", "/v1/sandboxes/\(id)/execs/stopper/stdout").text.contains("stopping") {
+                    break
+                }
                 try await Task.sleep(for: .milliseconds(20))
             }
             async let stopped = Self.start(service, id, ["argv": ["/bin/true"]])
             try await Task.sleep(for: .milliseconds(300))
-            #expect(try await service.run(["echo", "free"], in: other).stdout == "free\n", "another sandbox feels nothing")
+            #expect(
+                try await service.run(["echo", "free"], in: other).stdout == "free\n", "another sandbox feels nothing")
             let (answer, seconds) = try await stopped
             // Stopped before its program ran: a typed refusal. (After: it runs, stopped, which is the guest's own affair.)
-            #expect(answer.status == 504 || answer["code"] == "deadline_exceeded" || answer.status < 300, "\(answer.text)")
+            #expect(
+                answer.status == 504 || answer["code"] == "deadline_exceeded" || answer.status < 300, "\(answer.text)")
             #expect(seconds < 13)
-            let killed = try await service.call("POST", "/v1/sandboxes/\(id)/execs/stopper/signal", json: ["signal": "KILL"])
+            let killed = try await service.call(
+                "POST", "/v1/sandboxes/\(id)/execs/stopper/signal", json: ["signal": "KILL"])
             #expect(killed.status < 300)
             #expect(try await service.run(["echo", "on"], in: id).stdout == "on\n", "init was never stopped")
         }

@@ -182,7 +182,8 @@ public final class ServiceInstance: @unchecked Sendable {
 
     /// Calls the API with the instance's token. `json` becomes the body.
     public func call(
-        _ method: String, _ path: String, json: [String: Any]? = nil, body: Data? = nil, headers: [String: String] = [:],
+        _ method: String, _ path: String, json: [String: Any]? = nil, body: Data? = nil,
+        headers: [String: String] = [:],
         timeout: TimeInterval = 120
     ) async throws -> Answer {
         guard let address = URL(string: url + path) else { throw Unavailable("not a path: \(path)") }
@@ -220,7 +221,9 @@ public final class ServiceInstance: @unchecked Sendable {
     }
 
     /// Runs a command in a sandbox to its end.
-    public func run(_ argv: [String], in sandbox: String, user: String? = nil, timeout: Double? = nil) async throws -> Outcome {
+    public func run(_ argv: [String], in sandbox: String, user: String? = nil, timeout: Double? = nil) async throws
+        -> Outcome
+    {
         var exec: [String: Any] = ["argv": argv, "wait": true]
         if let user { exec["user"] = user }
         if let timeout { exec["timeout_seconds"] = timeout }
