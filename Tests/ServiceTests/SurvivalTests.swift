@@ -24,7 +24,7 @@ struct SurvivalTests {
         let seed = ProcessInfo.processInfo.environment["SURVIVAL_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 1...999_999)
         print("survival: seed \(seed) (SURVIVAL_SEED repeats it)")
         var chance = SeededGenerator(state: seed)
-        try await withService(options: ["--pool-size", "4"]) { service in
+        try await withService(options: ["--pool-size", "4", "--exec-spool-mib", "32"]) { service in
             let control = service.directory + "/control"
             try FileManager.default.createDirectory(atPath: control, withIntermediateDirectories: true)
             let workload = Task { try await service.check("survival", "workload", [control, "\(seed)"]) }
