@@ -148,9 +148,12 @@ class Workload:
         """More than the spool holds: the process waits for a reader that was cut off, and nothing is dropped."""
         while self.going_on():
             id = self.create(timeout_seconds=600)
-            exec = self.start(id, "seq", "1000000", "6999999")
+            # It begins in earnest once it has a reader: nobody waits for one that is still to come.
+            exec = self.start(id, "sh", "-c", "echo 1000000; read go; exec seq 1000001 6999999")
             number, rest = 1_000_000, b""
             for piece in follow(exec, patient=True):
+                if number == 1_000_000:
+                    expect(patiently("POST", exec + "/stdin?offset=0&eof=true", data=b"\n", headers=OCTETS), 200)
                 lines = (rest + piece).split(b"\n")
                 rest = lines.pop()
                 wanted = [b"%d" % n for n in range(number, number + len(lines))]
