@@ -11,6 +11,8 @@ final class OutputPipe {
     private struct Reader {
         var position: UInt64
         var lastSeen: UInt64
+        /// Its connection or its request is over; it may come back as another.
+        var isGone = false
     }
 
     /// A reader that wants to know when there is more.
@@ -29,6 +31,9 @@ final class OutputPipe {
 
     /// How long a reader that says nothing still makes its process wait.
     private static let patience: UInt64 = 10_000_000_000
+    /// The most that was handed on and may never have arrived: a reader tells what it gave to a
+    /// socket, and a client that was cut off comes back to where its own bytes end.
+    private static let mostUnderWay: UInt64 = 16 << 20
     /// Bytes moved before anything else gets a turn.
     private static let turn = 4 << 20
     private static let smallPipe: UInt64 = 256 * 1024
@@ -150,13 +155,16 @@ final class OutputPipe {
         _ = cordon_set_pipe_size(raw, 1 << 20)
     }
 
-    /// The offset that the slowest reader worth waiting for has reached.
+    private var underWay: UInt64 { min(Self.mostUnderWay, capacity / 2) }
+
+    /// The offset that the slowest reader worth waiting for is sure to have reached.
     private func waitsFor() -> UInt64? {
         guard onFull == .pause, !isFinishing, !readers.isEmpty else { return nil }
         let now = cordon_boottime_ns()
         let first = spool?.first ?? 0
-        return readers.values.filter { now - $0.lastSeen < Self.patience && $0.position >= first }
+        let slowest = readers.values.filter { now - $0.lastSeen < Self.patience && $0.position >= first }
             .map(\.position).min()
+        return slowest.map { $0 - min($0, underWay) }
     }
 
     /// Leaves the pipe alone for a while. Not watched at all: that its writers are gone is told
@@ -219,6 +227,10 @@ final class OutputPipe {
     func watch(
         _ reader: ReaderID, offset: UInt64, limit: Duration, answer: @escaping (StreamExtent) -> Void
     ) {
+        if readers[reader] == nil {
+            // Somebody who was cut off is back: what is kept for the new reader is kept for the old one.
+            readers = readers.filter { !$0.value.isGone || $0.value.position + underWay < offset }
+        }
         readers[reader] = Reader(position: offset, lastSeen: cordon_boottime_ns())
         if readers.count > 256 { forgetSilent() }
         if retry != nil { resume() }
@@ -237,9 +249,11 @@ final class OutputPipe {
         waiters.remove(at: index).answer(extent)
     }
 
+    /// A reader is gone, for good or to come back: for a while its bytes are kept.
     func close(_ reader: ReaderID) {
-        readers[reader] = nil
-        if retry != nil { resume() }
+        readers[reader]?.isGone = true
+        for waiter in waiters where waiter.reader == reader { loop.cancel(waiter.timer) }
+        waiters.removeAll { $0.reader == reader }
     }
 
     private func forgetSilent() {

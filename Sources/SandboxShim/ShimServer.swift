@@ -51,8 +51,13 @@ final class ShimConnection {
         self.number = number
         self.channel = channel
         self.supervisor = supervisor
-        // A connection that closes leaves its readers for their grace: the service may come back.
-        channel.onClose = onClose
+        channel.onClose = { [unowned self] in
+            // The service may come back, and its readers with it.
+            for (reader, (exec, stream)) in self.readers {
+                supervisor.execs[exec]?.outputs[stream]?.close(.init(connection: number, number: reader))
+            }
+            onClose()
+        }
         channel.onFrame = { [unowned self] frame in try self.serve(frame) }
         channel.open()
     }

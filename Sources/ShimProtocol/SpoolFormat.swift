@@ -44,6 +44,8 @@ public final class SpoolFile: Sendable {
             if error.errno == ENOENT { return nil }
             throw error
         }
+        // It is made, then its header is written, then it gets its first bytes.
+        guard !isEmpty(file.raw) else { return nil }
         let header = try Self.words(of: file.raw, at: 0, count: 2)
         guard header[0] == SpoolFormat.magic, header[1] > 0 else { throw WireError("not a spool file") }
         self.file = file
@@ -59,7 +61,9 @@ public final class SpoolFile: Sendable {
     }
 
     public func extent() throws -> StreamExtent {
-        let words = try Self.words(of: file.raw, at: SpoolFormat.Field.first, count: 3)
+        var words = try Self.words(of: file.raw, at: SpoolFormat.Field.first, count: 3)
+        // Closed after the end was read, perhaps; what is read now is the last end.
+        if words[2] != 0 { words = try Self.words(of: file.raw, at: SpoolFormat.Field.first, count: 3) }
         return StreamExtent(first: words[0], end: words[1], closed: words[2] != 0)
     }
 
@@ -111,6 +115,7 @@ public enum IndexFormat {
             if error.errno == ENOENT { return [] }
             throw error
         }
+        guard !isEmpty(file.raw) else { return [] }
         let header = try readExactly(file.raw, at: 0, count: 16)
         var reader = WireReader(header)
         guard try reader.integer(UInt64.self) == magic else { throw WireError("not an index file") }
@@ -184,4 +189,10 @@ public enum ExecJournal {
         }
         return entries
     }
+}
+
+/// Whether a file has no bytes yet.
+private func isEmpty(_ file: Int32) -> Bool {
+    var byte: UInt8 = 0
+    return pread(file, &byte, 1, 0) == 0
 }

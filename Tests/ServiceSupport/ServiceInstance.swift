@@ -250,7 +250,7 @@ public final class ServiceInstance: @unchecked Sendable {
     public var clientEnvironment: [String: String] {
         ProcessInfo.processInfo.environment.merging([
             "CORDON_URL": url, "CORDON_TOKEN": token, "CORDON_DATA_DIR": dataDirectory,
-            "CORDON_CREDENTIALS": dataDirectory + "/credentials.json",
+            "CORDON_CREDENTIALS": dataDirectory + "/credentials.json", "CORDON_PROGRAMS": (try? Self.products) ?? "",
         ]) { $1 }
     }
 

@@ -45,6 +45,16 @@ struct OutputTests {
     @Test("1 GB with a slow reader: nothing is dropped")
     func slowReader() async throws { try await check("output", "gigabyte_with_a_slow_reader") }
 
+    @Test("a reader that was cut off while the spool is full comes back and finds everything", arguments: [64, 256])
+    func cutOff(budget: Int) async throws {
+        try await check("output", "cut_off_while_the_spool_is_full", service: ["--exec-spool-mib", "\(budget)"])
+    }
+
+    @Test("who reads page by page is waited for")
+    func pages() async throws {
+        try await check("output", "read_page_by_page", service: ["--exec-spool-mib", "16"])
+    }
+
     @Test("1 GB without a reader: the disk holds no more than the budget, and what is gone is counted", arguments: [16, 256])
     func noReader(budget: Int) async throws {
         try await check("output", "without_a_reader", ["\(budget)"], service: ["--exec-spool-mib", "\(budget)"])

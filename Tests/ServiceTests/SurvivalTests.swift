@@ -7,13 +7,13 @@ import Testing
 struct SurvivalTests {
     /// What is killed, and how often.
     private enum Victim: CaseIterable {
-        case service, startingService, launcher, shim, initProcess
+        case service, startingService, both, launcher, shim, initProcess
 
         var times: Int {
             switch self {
             case .service: 70
-            case .startingService: 20
-            case .launcher: 70
+            case .startingService, .both: 20
+            case .launcher: 60
             case .shim, .initProcess: 20
             }
         }
@@ -24,7 +24,7 @@ struct SurvivalTests {
         let seed = ProcessInfo.processInfo.environment["SURVIVAL_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 1...999_999)
         print("survival: seed \(seed) (SURVIVAL_SEED repeats it)")
         var chance = SeededGenerator(state: seed)
-        try await withService(options: ["--pool-size", "4"]) { service in
+        try await withService(options: ["--pool-size", "4", "--exec-spool-mib", "32"]) { service in
             let control = service.directory + "/control"
             try FileManager.default.createDirectory(atPath: control, withIntermediateDirectories: true)
             let workload = Task { try await service.check("survival", "workload", [control, "\(seed)"]) }
@@ -58,6 +58,13 @@ struct SurvivalTests {
             try service.launchService()
             try await Task.sleep(for: .milliseconds(Int.random(in: 0...250, using: &chance)))
             service.killService()
+            try await service.startService()
+            return true
+        case .both:
+            let launcher = try await whenThere { service.launcherPID }
+            service.killService()
+            launcher.map { _ = Glibc.kill($0, SIGKILL) }
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...100, using: &chance)))
             try await service.startService()
             return true
         case .launcher:
@@ -98,6 +105,57 @@ struct SurvivalTests {
         #expect(Set(stored).subtracting(slots).isEmpty, "storage of no slot")
         let shims = ServiceInstance.processes().filter { $0.parent == service.launcherPID }.count
         #expect(shims <= slots.count, "\(shims) children of the launcher with \(slots.count) slots")
+        for group in Self.groups(of: service) {
+            let below = try FileManager.default.contentsOfDirectory(atPath: group).filter { $0.hasPrefix("m") && $0.count == 13 }
+            #expect(Set(below).subtracting(slots).isEmpty, "groups of no slot in \(group)")
+        }
+    }
+
+    /// The control groups in which this instance's sandboxes live, one in each hierarchy.
+    private static func groups(of service: ServiceInstance) -> [String] {
+        let instance = (try? String(contentsOfFile: service.runDirectory + "/instance", encoding: .utf8)) ?? ""
+        let name = "cordon-" + instance.trimmingCharacters(in: .whitespacesAndNewlines)
+        let root = "/sys/fs/cgroup"
+        return (["."] + ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])).map { "\(root)/\($0)/\(name)" }
+            .filter { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    @Test("deadlines that pass while the service is dead fire all the same, and are typed")
+    func deadlines() async throws {
+        try await withService { service in
+            let lived = try await service.create(["timeout_seconds": 1])
+            let idled = try await service.create(["idle_timeout_seconds": 1])
+            let other = try await service.create()
+            let exec: [String: Any] = ["argv": ["sleep", "1000"], "exec_id": "late", "timeout_seconds": 1]
+            let started = try await service.call("POST", "/v1/sandboxes/\(other)/execs", json: exec)
+            #expect(started.status == 201)
+            service.killService()
+            try await Task.sleep(for: .milliseconds(2500))
+            // Before anybody could have caught up.
+            #expect(service.slots().allSatisfy { $0.sandbox != lived && $0.sandbox != idled })
+            try await service.startService()
+            for (path, reason) in [
+                (lived, "timed_out"), (idled, "idle_timed_out"), ("\(other)/execs/late", "timed_out"),
+            ] {
+                let answer = try await service.call("GET", "/v1/sandboxes/\(path)/wait?timeout_seconds=0")
+                #expect((answer.json["result"] as? [String: Any])?["reason"] as? String == reason, "\(answer.text)")
+            }
+            #expect(try await service.run(["echo", "alive"], in: other).stdout == "alive\n")
+        }
+    }
+
+    @Test("nothing of an instance is left once it was taken down")
+    func down() async throws {
+        let service = try await ServiceInstance.start()
+        for _ in 0..<3 { _ = try await service.create(["argv": ["sh", "-c", "setsid sleep 1000 & sleep 1000"]]) }
+        let groups = Self.groups(of: service)
+        #expect(!groups.isEmpty)
+        let shims = service.slots().map(\.shim)
+        try await service.down()
+        #expect(shims.allSatisfy { Glibc.kill($0, 0) < 0 })
+        #expect(groups.allSatisfy { !FileManager.default.fileExists(atPath: $0) }, "\(groups)")
+        let directory = service.directory
+        #expect(!ServiceInstance.processes().contains { $0.commandLine.contains { $0.hasPrefix(directory) } })
     }
 }
 

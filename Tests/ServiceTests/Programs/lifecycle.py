@@ -158,6 +158,7 @@ def waits_are_long_polls():
     for thread in waiting:
         thread.start()
     expect(call("POST", exec + "/stdin?eof=true"), 200)
+    ending(exec)
     terminate(id)
     for thread in waiting:
         thread.join()

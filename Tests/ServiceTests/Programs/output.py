@@ -2,6 +2,7 @@
 
 import glob
 import os
+import random
 import subprocess
 
 from cordon_rest import *
@@ -43,6 +44,41 @@ def gigabyte_with_a_slow_reader():
     same(got, LINES * LINE, "length")
     same(same_counter.wait(), 0)
     same((pauses, ending(exec)["exit_code"]), ([], 0))
+
+
+def cut_off_while_the_spool_is_full():
+    """A reader that is cut off, and comes back by offset, finds every byte that it hasn't got."""
+    lines = 40_000_000
+    exec = start(create(timeout_seconds=600)["id"], *counter(lines))
+    same_counter = subprocess.Popen(counter(lines), stdout=subprocess.PIPE)
+    chance = random.Random(5)
+    got, cuts = 0, 0
+
+    def cut(piece):
+        nonlocal cuts
+        if chance.random() < 0.003:
+            cuts += 1
+            time.sleep(chance.random())
+            return True
+        return False
+
+    for piece in follow(exec, pieces=cut):
+        same(piece, same_counter.stdout.read(len(piece)), f"the bytes from {got} on")
+        got += len(piece)
+    same((got, same_counter.wait(), ending(exec)["exit_code"]), (lines * LINE, 0, 0))
+    assert cuts > 5, cuts
+
+
+def read_page_by_page():
+    """Requests with a limit, one after the other, are one reader that is waited for."""
+    lines, got = 20_000_000, 0
+    exec = start(create(timeout_seconds=600)["id"], *counter(lines))
+    while got < lines * LINE:
+        answer = expect(call("GET", exec + f"/stdout?follow=true&offset={got}&limit=1000000"), 200)
+        same((answer.headers["Cordon-Offset"], answer.headers["Cordon-Dropped"]), (str(got), "0"), "a page")
+        same(answer.content, expected(got, len(answer.content)), f"the page from {got} on")
+        got += len(answer.content)
+    same(ending(exec)["exit_code"], 0)
 
 
 def without_a_reader(budget_mib, lines=LINES, on_full="pause"):

@@ -144,6 +144,38 @@ class Workload:
             expect(patiently("GET", f"/v1/apps/default/sandboxes/{name}"), 404)
             same(expect(patiently("GET", exec + "/stdout"), 200).content, b"done\nmore\n", "output after the end")
 
+    def bulk(self, chance):
+        """More than the spool holds: the process waits for a reader that was cut off, and nothing is dropped."""
+        while self.going_on():
+            id = self.create(timeout_seconds=600)
+            # It begins in earnest once it has a reader: nobody waits for one that is still to come.
+            exec = self.start(id, "sh", "-c", "echo 1000000; read go; exec seq 1000001 6999999")
+            number, rest = 1_000_000, b""
+            for piece in follow(exec, patient=True):
+                if number == 1_000_000:
+                    expect(patiently("POST", exec + "/stdin?offset=0&eof=true", data=b"\n", headers=OCTETS), 200)
+                lines = (rest + piece).split(b"\n")
+                rest = lines.pop()
+                wanted = [b"%d" % n for n in range(number, number + len(lines))]
+                assert lines == wanted, f"bulk output differs from {number} on: {lines[:3]}"
+                number += len(lines)
+            same((number, rest, ending(exec)["exit_code"]), (7_000_000, b"", 0), "bulk output")
+            self.count("bytes compared", 48_000_000)
+            self.terminate(id)
+
+    def crowd(self, chance):
+        """Many execs of one sandbox at once, each with an output and a status of its own."""
+        while self.going_on():
+            id = self.create()
+
+            def one(n):
+                done = self.complete(id, "sh", "-c", f"for i in $(seq 50); do echo {n} $i; done; exit {n}")
+                same((done["stdout"], done["result"]["exit_code"]), ("".join(f"{n} {i}\n" for i in range(1, 51)), n), "one of many")
+
+            in_parallel(25, one)
+            same(len(expect(patiently("GET", f"/v1/sandboxes/{id}/execs"), 200).json()["execs"]), 25, "execs")
+            self.terminate(id)
+
     def once(self, chance):
         """Creates without a key, asked for once: either there is a sandbox that works, or nothing."""
         while self.going_on():
@@ -207,7 +239,8 @@ class Workload:
     # The whole.
 
     def run(self):
-        work = [self.printer] * 5 + [self.echo] * 3 + [self.churn] * 3 + [self.once, self.deadlines, self.deadlines]
+        work = [self.printer] * 5 + [self.echo] * 3 + [self.churn] * 3
+        work += [self.bulk, self.crowd, self.once, self.deadlines, self.deadlines]
         work += [lambda chance: self.victim(chance, "shim")] * 2 + [lambda chance: self.victim(chance, "init")] * 2
         for part in ("shim", "init", "killed"):
             os.makedirs(f"{self.control}/{part}", exist_ok=True)
