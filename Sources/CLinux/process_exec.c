@@ -152,7 +152,7 @@ static void set_home(struct process *process, const char *directory) {
 static int find_user(struct process *process) {
     set_home(process, "/root");
     if (!*process->user) return 0;
-    char text[256];
+    char text[256], name[256] = "";
     if (strlen(process->user) >= sizeof text) return EINVAL;
     strcpy(text, process->user);
     char *group = strchr(text, ':');
@@ -174,7 +174,8 @@ static int find_user(struct process *process) {
         process->uid = (uid_t)uid;
         process->gid = (gid_t)gid;
         set_home(process, fields[5]);
-        strncpy(text, fields[0], sizeof text - 1);
+        // Apart from `text`, in which the group still is.
+        strncpy(name, fields[0], sizeof name - 1);
         found = true;
     }
     if (!found && !by_number) return ESRCH;
@@ -196,7 +197,7 @@ static int find_user(struct process *process) {
         for (char *member = fields[3]; found && !group && member && *member;) {
             char *const comma = strchr(member, ',');
             if (comma) *comma = 0;
-            if (strcmp(member, text) == 0 && process->group_count < MOST_GROUPS)
+            if (strcmp(member, name) == 0 && process->group_count < MOST_GROUPS)
                 process->groups[process->group_count++] = (gid_t)gid;
             member = comma ? comma + 1 : NULL;
         }
@@ -213,6 +214,17 @@ static int take_stdio(const int descriptors[CORDON_START_DESCRIPTORS], const str
             return errno;
     }
     return 0;
+}
+
+/// The kernel should rather end this process than PID 1 when memory runs out; 0 or an errno.
+static int volunteer_for_death(void) {
+    // While it isn't dumpable, its files in /proc are the host root's. Nobody inside has the id that
+    // it still has, nor CAP_SYS_PTRACE: for these few calls dumpability opens it to no one.
+    if (prctl(PR_SET_DUMPABLE, 1) < 0) return errno;
+    const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    const int error = score < 0 || write(score, "300", 3) < 0 ? errno : 0;
+    if (score >= 0) close(score);
+    return prctl(PR_SET_DUMPABLE, 0) < 0 ? errno : error;
 }
 
 static int set_credentials(const struct process *process) {
@@ -299,6 +311,7 @@ void cordon_process_exec(const int given[CORDON_START_DESCRIPTORS]) {
 
     int error = read_specification(descriptors[0], &process);
     if (error) fail(CORDON_STAGE_SPECIFICATION, error);
+    if ((error = volunteer_for_death())) fail(CORDON_STAGE_CREDENTIALS, error);
     if ((error = find_user(&process))) fail(CORDON_STAGE_USER, error);
     if (!has_variable(process.environment, "HOME=")) {
         // The specification leaves one place free behind the last variable.

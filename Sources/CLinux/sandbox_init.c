@@ -40,12 +40,17 @@ static int set_capabilities(uint64_t set) {
 }
 
 int cordon_init_drop(int user_namespace, uint64_t capabilities, const char **step) {
+    // An id that the namespace doesn't map, so that nobody inside can become it: limits, priority and
+    // affinity of a process are open to whoever has its ids (prlimit(2), sched(7)), whatever its
+    // dumpability. The capabilities stay: SECBIT_NO_SETUID_FIXUP is set.
+    if (setgroups(0, NULL) < 0) return fail(step, "drop groups");
+    if (setresgid(CORDON_INIT_ID, CORDON_INIT_ID, CORDON_INIT_ID) < 0 ||
+        setresuid(CORDON_INIT_ID, CORDON_INIT_ID, CORDON_INIT_ID) < 0)
+        return fail(step, "become nobody inside");
     // Last of all namespaces, so that it owns none of the others.
     if (setns(user_namespace, CLONE_NEWUSER) < 0) return fail(step, "enter user namespace");
-    if (setgroups(0, NULL) < 0) return fail(step, "drop groups");
-    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) return fail(step, "become root inside");
-    // Entering filled the bounding set and reset the securebits; setresuid cleared the death signal:
-    // all of these only hold when they are set after it.
+    // Entering filled the bounding set, reset the securebits and cleared the death signal: all of
+    // these only hold when they are set after it.
     if (prctl(PR_SET_SECUREBITS, 0) < 0) return fail(step, "securebits");
     if (drop_bounding_set(capabilities) < 0) return fail(step, "bounding set");
     if (set_capabilities(capabilities) < 0) return fail(step, "capabilities");
@@ -58,6 +63,8 @@ int cordon_init_drop(int user_namespace, uint64_t capabilities, const char **ste
     errno = ENOTRECOVERABLE;
     if (prctl(PR_GET_PDEATHSIG, &death) < 0 || death != SIGKILL) return fail(step, "self-test: parent death signal");
     if (prctl(PR_GET_DUMPABLE) != 0) return fail(step, "self-test: dumpable");
+    // Unmapped ids read as the overflow id.
+    if (getuid() == 0 || geteuid() == 0 || getgid() == 0 || getegid() == 0) return fail(step, "self-test: ids");
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return fail(step, "self-test: no_new_privs");
     if (prctl(PR_GET_SECUREBITS) != 0) return fail(step, "self-test: securebits");
     for (int capability = 0, have; (have = prctl(PR_CAPBSET_READ, capability)) >= 0; capability++)

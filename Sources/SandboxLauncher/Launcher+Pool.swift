@@ -24,9 +24,23 @@ extension Launcher {
         throw last
     }
 
-    /// Fills the pool up in the background, a few at a time.
+    /// How long the pool rests after a launch while at least half of it is there.
+    private static let quiet = Duration.milliseconds(50)
+
+    /// Fills the pool up in the background, a few at a time, preferably when nobody is busy: moving
+    /// a process into v1 groups holds a lock of all control groups for up to 15 ms, and whoever
+    /// was just given a sandbox will run something in it now.
     func refill() {
-        guard !refillScheduled, !isShuttingDown else { return }
+        guard !isShuttingDown else { return }
+        loop.cancel(refillTimer)
+        refillTimer = nil
+        if queue.isEmpty, pool.building == 0, pool.prepared.count * 2 >= configuration.poolSize,
+            !layout.limitsAreUnified
+        {
+            refillTimer = loop.schedule(after: Self.quiet) { [unowned self] in self.fillNow() }
+            return
+        }
+        guard !refillScheduled else { return }
         refillScheduled = true
         loop.afterTurn { [unowned self] in
             self.refillScheduled = false
@@ -150,6 +164,7 @@ extension Launcher {
             slot.state = .prepared
             buildFailures = 0
             serveQueue()
+            // Only a few are built at a time: the next ones of those that are wanted begin now.
             refill()
         case (.failure, .building):
             let failure: Failure = try frame.decode()

@@ -35,6 +35,7 @@ public final class Launcher {
     var trashIsNew = false
     var buildFailures = 0
     var refillScheduled = false
+    var refillTimer: Int?
     var isShuttingDown = false
     private var listener: Descriptor?
     private let runLock: Descriptor
@@ -74,11 +75,19 @@ public final class Launcher {
 
     /// Serves until it is shut down.
     public func run() throws {
+        warnOfPipedCores()
         try adoptSlots()
         try proveThatSandboxesWork()
         try listen()
         refill()
         try loop.run()
+    }
+
+    /// No resource limit keeps the kernel from feeding a crashed process's memory to a program that
+    /// core_pattern pipes to, which runs as host root (core(5)).
+    private func warnOfPipedCores() {
+        guard let pattern = try? KernelFile.read("/proc/sys/kernel/core_pattern"), pattern.hasPrefix("|") else { return }
+        log("warning: kernel.core_pattern pipes what crashes in a sandbox to a program of the host's: \(pattern)")
     }
 
     func log(_ text: String) {

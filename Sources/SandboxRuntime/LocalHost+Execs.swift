@@ -25,7 +25,9 @@ extension LocalHost {
 
     public func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader {
         let directory = try records.output(of: id)
-        return SpoolReader(stream, of: exec, directory: directory, link: try? link(id))
+        let reader = SpoolReader(stream, of: exec, directory: directory, link: try? link(id))
+        try await reader.open()
+        return reader
     }
 
     public func log(

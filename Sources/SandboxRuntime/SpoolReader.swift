@@ -11,6 +11,8 @@ final class SpoolReader: OutputReader {
     private let number: UInt64
     private let link: ShimLink?
     private let file = Mutex<SpoolFile?>(nil)
+    /// Whether the shim has said that a stream without a spool will never have one: it is discarded.
+    private let isDiscarded = Mutex(false)
 
     init(_ stream: OutputStream, of exec: ExecID, directory: Directory, link: ShimLink?) {
         self.stream = stream
@@ -20,8 +22,14 @@ final class SpoolReader: OutputReader {
         number = link?.reader() ?? 0
     }
 
-    /// Whether nothing can be added because the shim is gone.
-    private var isOver: Bool { link.map { !$0.connection.isOpen } ?? true }
+    /// Whether nothing can be added: the shim is gone, or keeps nothing.
+    private var isOver: Bool { link.map { !$0.connection.isOpen } ?? true || isDiscarded.withLock { $0 } }
+
+    /// Finds out whether there will ever be anything to read, where nothing has been written yet.
+    func open() async throws {
+        guard try spool() == nil else { return }
+        _ = try await waitBeyond(0, upTo: .zero)
+    }
 
     private func spool() throws -> SpoolFile? {
         try file.withLock { file in
@@ -50,7 +58,9 @@ final class SpoolReader: OutputReader {
         guard let link, link.connection.isOpen else { return try extent() }
         do {
             let watch = Watch(exec: exec, stream: stream, reader: number, offset: offset, limit: limit)
-            return try await link.connection.call(watch, for: Extent.self).extent
+            let extent = try await link.connection.call(watch, for: Extent.self).extent
+            if extent.closed, extent.end == 0 { isDiscarded.withLock { $0 = true } }
+            return extent
         } catch is FrameConnection.Lost {
             return try extent()
         } catch let failure as Failure {

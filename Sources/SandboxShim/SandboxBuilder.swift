@@ -51,6 +51,7 @@ struct SandboxBuilder {
         try pivot(to: root)
         try configureNetwork()
         try mask()
+        try narrowSystemView()
         try check(cordon_set_hostname("sandbox"), "sethostname")
         try check(cordon_lower_limits(), "setrlimit")
     }
@@ -138,10 +139,10 @@ struct SandboxBuilder {
             try check(symlinkat(target, dev.raw, name), "symlink", name)
         }
         let points = try dev.make("pts", mode: 0o755)
-        // The pool of terminals is the host's: a sandbox gets its part of it.
+        // The pool of terminals is the host's: a sandbox gets its part of it. Each belongs to who opens it.
         let pts = try Mount.make(
             "devpts",
-            ["newinstance": "", "ptmxmode": "0666", "mode": "0620", "gid": "\(base + 5)", "uid": "\(base)", "max": "256"],
+            ["newinstance": "", "ptmxmode": "0666", "mode": "0620", "gid": "\(base + 5)", "max": "256"],
             attributes: [.noSetuid, .noExecution])
         try Mount.attach(pts, at: points)
         let shared = try dev.make("shm", mode: 0o755)
@@ -164,40 +165,5 @@ struct SandboxBuilder {
         try KernelFile.write("0", to: "/proc/sys/net/ipv4/ip_unprivileged_port_start")
         try KernelFile.write("\(base) \(base + 65_535)", to: "/proc/sys/net/ipv4/ping_group_range")
         try check(cordon_loopback_up(), "ioctl", "lo up")
-    }
-
-    // MARK: Masks
-
-    /// Files that tell of the host or act on it; each reads as empty.
-    private static let maskedFiles = [
-        "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/kallsyms", "/proc/kpagecount",
-        "/proc/kpageflags", "/proc/kpagecgroup", "/proc/latency_stats", "/proc/sched_debug", "/proc/sysrq-trigger",
-        "/proc/timer_list", "/proc/vmallocinfo",
-    ]
-    /// `pressure` takes triggers that nobody accounts.
-    private static let maskedDirectories = [
-        "/proc/acpi", "/proc/asound", "/proc/pressure", "/proc/scsi", "/sys/firmware", "/sys/kernel/security",
-        "/sys/fs/cgroup", "/sys/devices/virtual/powercap",
-    ]
-    private static let readOnly = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]
-
-    private func mask() throws(SystemCallError) {
-        for path in Self.maskedFiles where access(path, F_OK) == 0 {
-            let null = try Mount.clone("/dev/null")
-            try Mount.set([.readOnly, .noSetuid, .noExecution], of: null, subject: path)
-            try Mount.attach(null, at: AT_FDCWD, path)
-        }
-        for path in Self.maskedDirectories where access(path, F_OK) == 0 {
-            let empty = try Mount.make(
-                "tmpfs", ["mode": "0555", "size": "4k", "nr_inodes": "1"],
-                attributes: [.readOnly, .noSetuid, .noDevices, .noExecution])
-            try Mount.attach(empty, at: AT_FDCWD, path)
-        }
-        for path in Self.readOnly where access(path, F_OK) == 0 {
-            let tree = try Mount.clone(path, recursive: true)
-            try Mount.set(
-                [.readOnly, .noSetuid, .noDevices, .noExecution], of: tree, recursive: true, subject: path)
-            try Mount.attach(tree, at: AT_FDCWD, path)
-        }
     }
 }

@@ -199,22 +199,12 @@ extension SandboxSupervisor {
             return false
         }
         switch report {
-        case .started(let number, _):
-            guard let pending = starts[number] else { break }
-            pending.cloned()
-            preferForOutOfMemory(pending.exec)
+        case .started(let number, _): starts[number]?.cloned()
         case .cloneFailed(let number, let error): if let pending = starts[number] { cloneFailed(pending, error) }
         case .exited(let number, let status): exited(number, status)
         case .ready, .pong, .setupFailed: break
         }
         return true
-    }
-
-    /// When memory runs out the kernel should rather end an exec than PID 1. The group names its
-    /// processes as the host knows them.
-    private func preferForOutOfMemory(_ exec: Exec) {
-        guard let text = try? KernelFile.read("\(exec.group.unified)/cgroup.procs") else { return }
-        for pid in text.split(separator: "\n") { try? KernelFile.write("300", to: "/proc/\(pid)/oom_score_adj") }
     }
 
     private func cloneFailed(_ pending: PendingStart, _ error: Int32) {

@@ -12,6 +12,8 @@ public final class ServiceInstance: @unchecked Sendable {
     public var dataDirectory: String { directory + "/data" }
     public var runDirectory: String { directory + "/run" }
     private let options: [String]
+    /// A program, with arguments, that runs the service: it executes what follows its own arguments.
+    private let launcher: [String]
     private var service: Process?
     public private(set) var url = ""
     public private(set) var token = ""
@@ -34,12 +36,13 @@ public final class ServiceInstance: @unchecked Sendable {
         }
     }
 
-    private init(options: [String]) throws {
+    private init(options: [String], launcher: [String] = []) throws {
         guard getuid() == 0 else { throw Unavailable("these tests make sandboxes for real: run them as root") }
         var template = Array("/tmp/cordon-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Unavailable("mkdtemp: \(errno)") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         self.options = options
+        self.launcher = launcher
         // The service's own account must be able to pass.
         chmod(directory, 0o711)
     }
@@ -51,12 +54,32 @@ public final class ServiceInstance: @unchecked Sendable {
         return instance
     }
 
-    /// Starts `cordond` on this instance's directories, again after a kill.
+    /// Starts `cordond` on this instance's directories, again after a kill, and waits until it is ready.
     public func startService() async throws {
+        let process = try launchService()
+        for _ in 0..<3000 {
+            if let credentials = try? readCredentials(), await isReady(credentials.url) {
+                (url, token) = credentials
+                return
+            }
+            guard process.isRunning else { throw Unavailable("cordond ended: \(log)") }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw Unavailable("cordond did not become ready: \(log)")
+    }
+
+    /// What the service has logged so far.
+    public var log: String { (try? String(contentsOfFile: directory + "/cordond.log", encoding: .utf8)) ?? "" }
+
+    /// Starts `cordond` without waiting for it.
+    @discardableResult
+    public func launchService() throws -> Process {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: try Self.products + "/cordond")
-        process.arguments =
-            ["--data-dir", dataDirectory, "--run-dir", runDirectory, "--listen", "127.0.0.1:0"] + options
+        let command =
+            launcher + [try Self.products + "/cordond", "--data-dir", dataDirectory, "--run-dir", runDirectory]
+            + ["--listen", "127.0.0.1:0"] + options
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         let log = directory + "/cordond.log"
         if !FileManager.default.fileExists(atPath: log) { FileManager.default.createFile(atPath: log, contents: nil) }
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
@@ -66,17 +89,7 @@ public final class ServiceInstance: @unchecked Sendable {
         process.standardInput = FileHandle.nullDevice
         try process.run()
         service = process
-        for _ in 0..<3000 {
-            if let credentials = try? readCredentials(), await isReady(credentials.url) {
-                (url, token) = credentials
-                return
-            }
-            guard process.isRunning else {
-                throw Unavailable("cordond ended: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
-            }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        throw Unavailable("cordond did not become ready: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
+        return process
     }
 
     private func readCredentials() throws -> (url: String, token: String) {
@@ -226,10 +239,16 @@ public final class ServiceInstance: @unchecked Sendable {
         let file = directory + "/program-\(UUID().uuidString).py"
         try program.write(toFile: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: file) }
-        var environment = ProcessInfo.processInfo.environment
-        environment["CORDON_URL"] = url
-        environment["CORDON_TOKEN"] = token
-        return try await Self.program("/usr/bin/python3", [file] + arguments, environment: environment)
+        return try await Self.program("/usr/bin/python3", [file] + arguments, environment: clientEnvironment)
+    }
+
+    /// The environment that clients of this instance find it by: address and token, the credentials' file,
+    /// and, for programs that look at the disk, the data directory.
+    public var clientEnvironment: [String: String] {
+        ProcessInfo.processInfo.environment.merging([
+            "CORDON_URL": url, "CORDON_TOKEN": token, "CORDON_DATA_DIR": dataDirectory,
+            "CORDON_CREDENTIALS": dataDirectory + "/credentials.json",
+        ]) { $1 }
     }
 
     /// Runs a program of the host to its end; returns its exit status and everything it printed.
@@ -271,9 +290,16 @@ public final class ServiceInstance: @unchecked Sendable {
 
 /// Starts a service, hands it to `body`, and takes it down whatever happens.
 public func withService<Result>(
-    _ options: String..., body: (ServiceInstance) async throws -> Result
+    _ options: String..., through launcher: [String] = [], body: (ServiceInstance) async throws -> Result
 ) async throws -> Result {
-    let instance = try await ServiceInstance.start(options: options)
+    try await withService(options: options, through: launcher, body: body)
+}
+
+/// The same, with the options in an array.
+public func withService<Result>(
+    options: [String], through launcher: [String] = [], body: (ServiceInstance) async throws -> Result
+) async throws -> Result {
+    let instance = try await ServiceInstance.start(options: options, launcher: launcher)
     do {
         let result = try await body(instance)
         try await instance.down()
@@ -285,8 +311,8 @@ public func withService<Result>(
 }
 
 extension ServiceInstance {
-    fileprivate static func start(options: [String]) async throws -> ServiceInstance {
-        let instance = try ServiceInstance(options: options)
+    fileprivate static func start(options: [String], launcher: [String]) async throws -> ServiceInstance {
+        let instance = try ServiceInstance(options: options, launcher: launcher)
         try await instance.startService()
         return instance
     }

@@ -74,6 +74,9 @@ enum {
     CORDON_STAGE_PROGRAM = 8,
 };
 
+/// Whose PID 1 is, on the host: nobody's, from the block of ids that no sandbox ever maps.
+enum { CORDON_INIT_ID = 0x70000001 };
+
 /// Enters the user namespace and gives up everything that init doesn't need, in the one order that
 /// holds (docs/ISOLATION.md). Called in PID 1 after the mounts are made.
 /// 0, or -1 with errno and `*step` naming the step.

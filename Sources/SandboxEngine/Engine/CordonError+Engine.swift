@@ -3,7 +3,7 @@ import SandboxModel
 
 extension CordonError {
     static func noSandbox(_ id: SandboxID) -> CordonError {
-        CordonError(.notFound, "there is no sandbox \(id)", field: "sandbox_id", value: id.text)
+        CordonError(.notFound, "there is no sandbox \(id)", field: "id", value: id.text)
     }
 
     static func noExec(_ exec: ExecID, in id: SandboxID) -> CordonError {
@@ -14,7 +14,7 @@ extension CordonError {
         CordonError(
             .failedPrecondition,
             "sandbox \(id) is over" + (ending.map { ": \($0.reason.rawValue)" } ?? ": its termination was asked for"),
-            field: "sandbox_id", value: id.text, detail: ["ending": ending?.reason.rawValue ?? "terminated"])
+            field: "id", value: id.text, detail: ["ending": ending?.reason.rawValue ?? "terminated"])
     }
 
     static func isOver(_ exec: ExecID, _ ending: Ending) -> CordonError {

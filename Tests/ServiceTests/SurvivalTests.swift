@@ -1,0 +1,115 @@
+import Foundation
+import ServiceSupport
+import Testing
+
+/// Kills parts of a service at random moments while `Programs/survival.py` works with it.
+@Suite("Survival", .serialized, .timeLimit(.minutes(10)))
+struct SurvivalTests {
+    /// What is killed, and how often.
+    private enum Victim: CaseIterable {
+        case service, startingService, launcher, shim, initProcess
+
+        var times: Int {
+            switch self {
+            case .service: 70
+            case .startingService: 20
+            case .launcher: 70
+            case .shim, .initProcess: 20
+            }
+        }
+    }
+
+    @Test("200 kills of the service, the launcher, shims and inits lose no byte and no ending")
+    func kills() async throws {
+        let seed = ProcessInfo.processInfo.environment["SURVIVAL_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 1...999_999)
+        print("survival: seed \(seed) (SURVIVAL_SEED repeats it)")
+        var chance = SeededGenerator(state: seed)
+        try await withService(options: ["--pool-size", "4"]) { service in
+            let control = service.directory + "/control"
+            try FileManager.default.createDirectory(atPath: control, withIntermediateDirectories: true)
+            let workload = Task { try await service.check("survival", "workload", [control, "\(seed)"]) }
+            let address = service.url
+            var kills = 0
+            for victim in Victim.allCases.flatMap({ Array(repeating: $0, count: $0.times) }).shuffled(using: &chance) {
+                guard !FileManager.default.fileExists(atPath: control + "/failed") else { break }
+                if try await kill(victim, of: service, control, &chance) { kills += 1 }
+                #expect(service.url == address)
+                try await Task.sleep(for: .milliseconds(Int.random(in: 0...400, using: &chance)))
+            }
+            FileManager.default.createFile(atPath: control + "/stop", contents: nil)
+            print("survival: \(kills) kills;", try await workload.value.prefix(1000))
+            #expect(kills >= 200)
+            try await nothingIsLeft(of: service)
+        }
+    }
+
+    /// Returns whether there was something to kill.
+    private func kill(
+        _ victim: Victim, of service: ServiceInstance, _ control: String, _ chance: inout SeededGenerator
+    ) async throws -> Bool {
+        switch victim {
+        case .service:
+            service.killService()
+            try await service.startService()
+            return true
+        case .startingService:
+            // Once more while it starts or recovers.
+            service.killService()
+            try service.launchService()
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...250, using: &chance)))
+            service.killService()
+            try await service.startService()
+            return true
+        case .launcher:
+            return try await whenThere { service.launcherPID }.map { Glibc.kill($0, SIGKILL) == 0 } ?? false
+        case .shim:
+            let sandbox = try await offered("shim", control, &chance)
+            return sandbox.flatMap(service.shim).map { Glibc.kill($0, SIGKILL) == 0 } ?? false
+        case .initProcess:
+            let sandbox = try await offered("init", control, &chance)
+            return sandbox.flatMap(service.initProcess).map { Glibc.kill($0, SIGKILL) == 0 } ?? false
+        }
+    }
+
+    /// A sandbox that the workload gives up.
+    private func offered(_ part: String, _ control: String, _ chance: inout SeededGenerator) async throws -> String? {
+        let found = try await whenThere {
+            (try? FileManager.default.contentsOfDirectory(atPath: "\(control)/\(part)"))?.sorted().first
+        }
+        guard let found else { return nil }
+        try FileManager.default.moveItem(atPath: "\(control)/\(part)/\(found)", toPath: "\(control)/killed/\(found)")
+        return found
+    }
+
+    private func whenThere<Thing>(_ look: () -> Thing?) async throws -> Thing? {
+        for _ in 0..<1500 {
+            if let thing = look() { return thing }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        return nil
+    }
+
+    /// All that may still be there is the pool.
+    private func nothingIsLeft(of service: ServiceInstance) async throws {
+        let clean = try await whenThere { service.slots().allSatisfy(\.sandbox.isEmpty) ? true : nil }
+        #expect(clean == true, "slots: \(service.slots())")
+        let slots = Set(service.slots().map(\.name))
+        let stored = try FileManager.default.contentsOfDirectory(atPath: service.dataDirectory + "/storage/slots")
+        #expect(Set(stored).subtracting(slots).isEmpty, "storage of no slot")
+        let shims = ServiceInstance.processes().filter { $0.parent == service.launcherPID }.count
+        #expect(shims <= slots.count, "\(shims) children of the launcher with \(slots.count) slots")
+    }
+}
+
+/// SplitMix64: the same numbers for the same seed.
+private struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+        return value ^ (value >> 31)
+    }
+}
