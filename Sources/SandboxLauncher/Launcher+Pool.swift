@@ -49,6 +49,7 @@ extension Launcher {
     }
 
     private func fillNow() {
+        guard !isShuttingDown else { return }
         dropOutdated()
         let prepared = pool.prepared.count
         var building = pool.building
