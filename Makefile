@@ -22,7 +22,8 @@ PEERS := bubblewrap crun runc
 # Suites that make sandboxes, or other things of the kernel's, for real: they run as root and one
 # after the other. A new suite joins them by its target's name; every other suite is pure.
 KERNEL_SUITES := ^(Service|Survival|Isolation|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher)[A-Za-z]*Tests[./]
-TESTS := NO_COLOR=1 $(PRODUCTS)/cordonPackageTests.xctest --testing-library swift-testing
+# Tests that run side by side hold more descriptors than the usual soft limit of 1024 allows.
+TESTS := NO_COLOR=1 prlimit --nofile=$(shell ulimit -Hn):$(shell ulimit -Hn) $(PRODUCTS)/cordonPackageTests.xctest --testing-library swift-testing
 
 .PHONY: all setup setup-bench check-swift build build-tests demo test test-pure test-kernel lint format bench install \
 	uninstall clean
