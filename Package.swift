@@ -96,6 +96,7 @@ let package = Package(
         // Tests drive the real service; the programs must be built beside them.
         .target(name: "ServiceSupport", path: "Tests/ServiceSupport"),
         .testTarget(name: "ServiceTests", dependencies: ["ServiceSupport"]),
+        .testTarget(name: "LeakTests", dependencies: ["ServiceSupport"]),
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
         // .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
