@@ -6,7 +6,7 @@ import ShimProtocol
 
 /// One stream of one exec: the pipe that the process writes, the spool that keeps what it wrote,
 /// and those who read it.
-final class OutputPipe {
+package final class OutputPipe {
     /// Somebody who reads the stream, as far as the shim knows.
     private struct Reader {
         var position: UInt64
@@ -22,9 +22,14 @@ final class OutputPipe {
     }
 
     /// A reader: the service numbers them on each of its connections.
-    struct ReaderID: Hashable {
+    package struct ReaderID: Hashable {
         let connection: Int
         let number: UInt64
+
+        package init(connection: Int, number: UInt64) {
+            self.connection = connection
+            self.number = number
+        }
     }
 
     /// How long a reader that says nothing still makes its process wait.
@@ -53,9 +58,9 @@ final class OutputPipe {
     private var waiters: [Waiter] = []
     private var retry: Int?
     /// Called once the stream is closed.
-    var onClose: () -> Void = {}
+    package var onClose: () -> Void = {}
 
-    init(
+    package init(
         _ stream: OutputStream, of exec: ExecID, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
         budget: SpoolBudget, loop: EventLoop, index: @escaping () -> SpoolIndex?
     ) throws(SystemCallError) {
@@ -76,13 +81,13 @@ final class OutputPipe {
         try loop.watch(raw, for: .readable) { [weak self] _ in self?.advance() }
     }
 
-    var extent: StreamExtent {
+    package var extent: StreamExtent {
         if let spool { return spool.extent }
         return raw < 0 ? rest : StreamExtent(first: 0, end: 0, closed: false)
     }
 
     /// Whether every writer is gone and everything is kept that came.
-    var isClosed: Bool { raw < 0 }
+    package var isClosed: Bool { raw < 0 }
 
     // MARK: Writing
 
@@ -198,14 +203,14 @@ final class OutputPipe {
 
     /// Ends the stream where it stands: its processes are dead. What doesn't fit any more makes the
     /// oldest bytes go, which are counted; left in the pipe it would be lost without a word.
-    func finish() {
+    package func finish() {
         isFinishing = true
         drain()
         shut()
     }
 
     /// Drops everything that is kept, to make room for newer execs' output.
-    func evict() {
+    package func evict() {
         guard raw < 0, rest.end > rest.first, let spool = try? Spool(reopening: stream, of: exec, in: directory) else { return }
         spool.discardAll()
         rest = spool.extent
@@ -216,7 +221,7 @@ final class OutputPipe {
     // MARK: Reading
 
     /// A reader has everything below `offset`; answers once there is more, or after `limit`.
-    func watch(
+    package func watch(
         _ reader: ReaderID, offset: UInt64, limit: Duration, answer: @escaping (StreamExtent) -> Void
     ) {
         readers[reader] = Reader(position: offset, lastSeen: cordon_boottime_ns())
@@ -237,7 +242,7 @@ final class OutputPipe {
         waiters.remove(at: index).answer(extent)
     }
 
-    func close(_ reader: ReaderID) {
+    package func close(_ reader: ReaderID) {
         readers[reader] = nil
         if retry != nil { resume() }
     }
@@ -266,7 +271,7 @@ final class OutputPipe {
 }
 
 /// What the spools of one sandbox may keep together, and what the disk leaves them.
-final class SpoolBudget {
+package final class SpoolBudget {
     private let sandboxBytes: UInt64
     private let reserve: UInt64
     private let directory: Directory
@@ -275,16 +280,16 @@ final class SpoolBudget {
     private var checkedAt: Int64 = .min
     private static let checkEvery: Int64 = 16 << 20
 
-    init(sandboxBytes: UInt64, reserve: UInt64, directory: Directory) {
+    package init(sandboxBytes: UInt64, reserve: UInt64, directory: Directory) {
         self.sandboxBytes = sandboxBytes
         self.reserve = reserve
         self.directory = directory
     }
 
-    func changed(by bytes: Int64) { held += bytes }
+    package func changed(by bytes: Int64) { held += bytes }
 
     /// How many bytes more may be kept now.
-    func room() -> UInt64 {
+    package func room() -> UInt64 {
         if checkedAt == .min || abs(held - checkedAt) >= Self.checkEvery {
             checkedAt = held
             var status = statvfs()
@@ -299,5 +304,5 @@ final class SpoolBudget {
     }
 
     /// Whether the sandbox's own budget, not the disk, is what runs out.
-    var isExhausted: Bool { UInt64(max(0, held)) + (1 << 20) > sandboxBytes }
+    package var isExhausted: Bool { UInt64(max(0, held)) + (1 << 20) > sandboxBytes }
 }

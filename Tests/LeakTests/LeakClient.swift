@@ -29,7 +29,8 @@ struct LeakClient: Sendable {
         request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
         if let key { request.setValue(key, forHTTPHeaderField: "Idempotency-Key") }
         if let body {
-            request.httpBody = try JSONSerialization.data(withJSONObject: body)
+            // In one order: a repeat with the same key must be the same bytes.
+            request.httpBody = try JSONSerialization.data(withJSONObject: body, options: .sortedKeys)
             request.setValue("application/json", forHTTPHeaderField: "Content-Type")
         }
         return request

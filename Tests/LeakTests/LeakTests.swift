@@ -34,29 +34,36 @@ struct LeakTests {
         let cycles = Cycles(service, handles: handles)
         let pristine = try await HostCensus.quiet(service, pool: Self.pool)
         // Once through everything: what is made only once, and kept on purpose, is there then.
-        #expect(await cycles.run(WayToEnd.allCases + WayToEnd.allCases) == [])
-        #expect(try await HostCensus.settle(service, to: pristine, ignoring: "descriptor of cordond") == [])
+        let first = await cycles.run(WayToEnd.allCases + WayToEnd.allCases)
+        #expect(first == [])
+        let kept = try await HostCensus.settle(service, to: pristine, ignoring: "descriptor of cordond")
+        #expect(kept == [])
         let before = try await HostCensus.quiet(service, pool: Self.pool)
         let rootKeys = HostCensus.rootKeys
 
         // First without strikes at cordond and launcher: their memory is compared.
-        #expect(await cycles.run(Self.schedule(strikes: false, count: 125, seed: 1)) == [])
+        let gentle = await cycles.run(Self.schedule(strikes: false, count: 125, seed: 1))
+        #expect(gentle == [])
         let early = try memory(service)
-        #expect(await cycles.run(Self.schedule(strikes: false, count: 125, seed: 2)) == [])
+        let again = await cycles.run(Self.schedule(strikes: false, count: 125, seed: 2))
+        #expect(again == [])
         let late = try memory(service)
         for (role, bytes) in late {
             let growth = bytes - (early[role] ?? 0)
             #expect(growth < (role == "cordond" ? 32_768 : 4096), "\(role) grew by \(growth) KiB in 125 cycles")
         }
-        #expect(await cycles.run(Self.schedule(strikes: true, count: 250, seed: 3)) == [])
+        let struck = await cycles.run(Self.schedule(strikes: true, count: 250, seed: 3))
+        #expect(struck == [])
 
-        #expect(try await HostCensus.settle(service, to: before) == [])
+        let leaked = try await HostCensus.settle(service, to: before)
+        #expect(leaked == [])
         // 500 leaked keyrings would show among those of all other instances on this host.
         #expect(HostCensus.rootKeys - rootKeys < 400)
         #expect(try Instance(service).blocks.count <= 2)
         if let handles {
             #expect(handles.count > 1000)
-            #expect(try await remaining(handles) == [])
+            let living = try await remaining(handles)
+            #expect(living == [])
         }
     }
 

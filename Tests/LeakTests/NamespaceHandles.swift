@@ -33,7 +33,7 @@ final class NamespaceHandles: @unchecked Sendable {
     func remember(process: pid_t) {
         for kind in ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"] {
             let path = "/proc/\(process)/ns/\(kind)"
-            if link(path) != link("/proc/1/ns/\(kind)") { _ = remember(path) }
+            if link(path) != link("/proc/self/ns/\(kind)") { _ = remember(path) }
         }
     }
 

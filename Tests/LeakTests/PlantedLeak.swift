@@ -42,7 +42,10 @@ struct PlantedLeak {
             process = started
             if let group { try "\(started.processIdentifier)".write(toFile: group + "/cgroup.procs", atomically: false, encoding: .utf8) }
             // Until it is what it becomes.
-            while text(of: "/proc/\(started.processIdentifier)/comm") != "sleep\n" { try await Task.sleep(for: .milliseconds(5)) }
+            while text(of: "/proc/\(started.processIdentifier)/comm") != "sleep\n" {
+                guard started.isRunning else { throw ServiceInstance.Unavailable("\(arguments) ended") }
+                try await Task.sleep(for: .milliseconds(5))
+            }
         } remove: {
             if let process { kill(process.processIdentifier, SIGKILL) }
             process?.waitUntilExit()
@@ -63,7 +66,7 @@ struct PlantedLeak {
             holder("namespace net", ["unshare", "-n", "sleep", "1000"], group: groups.last),
             holder("interface inside lo", ["unshare", "-n", "sleep", "1000"], group: groups.last),
             holder("namespace mnt", ["unshare", "-m", "sleep", "1000"], group: groups.last),
-            holder("key of a sandbox's user", ids + ["python3", "-c", key], group: nil),
+            holder("key of a sandbox's user", ids + ["/usr/bin/python3", "-c", key], group: nil),
         ]
     }
 
