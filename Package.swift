@@ -108,6 +108,14 @@ let package = Package(
         .target(name: "ServiceSupport", path: "Tests/ServiceSupport"),
         .testTarget(name: "ServiceTests", dependencies: ["ServiceSupport"], resources: [.copy("Programs")]),
         .testTarget(name: "IsolationTests", dependencies: ["ServiceSupport"]),
+        .testTarget(name: "LeakTests", dependencies: ["ServiceSupport"]),
+        .testTarget(name: "LinuxSystemTests", dependencies: ["CLinux", "LinuxSystem"]),
+        .testTarget(name: "ShimProtocolTests", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
+        .testTarget(
+            name: "SandboxShimTests",
+            dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol", "SandboxShim"]),
+        .testTarget(
+            name: "SandboxLauncherTests", dependencies: ["CLinux", "LinuxSystem", "ShimProtocol", "SandboxLauncher"]),
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
         .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),

@@ -39,7 +39,7 @@ package struct HostImage {
     ]
 
     /// What the host looked like when the image was made: packages, top of `/usr`, options.
-    static func fingerprint(hideUsrLocal: Bool) -> String {
+    package static func fingerprint(hideUsrLocal: Bool) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         func mix(_ value: UInt64) {
             for shift in stride(from: 0, to: 64, by: 8) { hash = (hash ^ (value >> UInt64(shift) & 0xff)) &* 0x100_0000_01b3 }
@@ -60,7 +60,7 @@ package struct HostImage {
     }
 
     /// The name of the image's directory below `images`, made when it isn't there yet.
-    static func prepare(in images: Directory, hideUsrLocal: Bool) throws -> String {
+    package static func prepare(in images: Directory, hideUsrLocal: Bool) throws -> String {
         let name = "host-\(fingerprint(hideUsrLocal: hideUsrLocal))"
         if images.exists(name) { return name }
         let temporary = ".\(name)"

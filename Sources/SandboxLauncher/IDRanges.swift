@@ -10,7 +10,7 @@ import ShimProtocol
 /// All instances on a host share it: blocks of ranges are claimed by files under `/run/cordon`,
 /// each locked by the launcher and naming its run directory, so that a restarted launcher finds
 /// its own again.
-final class IDRanges {
+package final class IDRanges {
     static let first: UInt32 = 0x7000_0000
     static let width: UInt32 = 65_536
     static let rangesPerBlock: UInt32 = 64
@@ -24,15 +24,15 @@ final class IDRanges {
     private var used: Set<UInt32> = []
 
     /// `owner` is the instance's run directory.
-    init(owner: String) throws {
+    package init(owner: String, registry path: String = "/run/cordon/ids") throws {
         mkdir("/run/cordon", 0o755)
-        mkdir("/run/cordon/ids", 0o755)
-        registry = try Directory(path: "/run/cordon/ids")
+        mkdir(path, 0o755)
+        registry = try Directory(path: path)
         self.owner = owner
     }
 
     /// Marks a range as in use: a sandbox that was adopted holds it.
-    func adopt(_ base: UInt32) throws {
+    package func adopt(_ base: UInt32) throws {
         let block = (base - Self.first) / (Self.rangesPerBlock * Self.width)
         if locks[block] == nil { _ = try claim(block) }
         free.remove(base)
@@ -40,7 +40,7 @@ final class IDRanges {
     }
 
     /// Takes a range that no living sandbox of any instance has.
-    func take() throws -> UInt32 {
+    package func take() throws -> UInt32 {
         if free.isEmpty { try claimAnother() }
         guard let base = free.min() else {
             throw Failure(.resourceExhausted, "no user ids are left for another sandbox")
@@ -51,7 +51,7 @@ final class IDRanges {
     }
 
     /// Gives a range back: no process and no namespace has it any more.
-    func release(_ base: UInt32) {
+    package func release(_ base: UInt32) {
         guard used.remove(base) != nil else { return }
         free.insert(base)
     }

@@ -209,38 +209,49 @@ public final class LocalHost: SandboxHost {
 
     /// Reports a sandbox that ended before its shim was connected.
     private func tellEnded(_ id: SandboxID) async throws {
-        let connection = try await launcher.connection()
-        do {
-            let ended: Ended = try await connection.call(End(id: id, detail: "its shim could not be reached"))
-            for state in (try? records.execs(of: id)) ?? [] {
-                if let ending = state.ending { report.yield(.execEnded(id, state.id, ending)) }
-            }
-            report.yield(.sandboxEnded(id, ended.ending))
-        } catch let failure as Failure {
-            throw CordonError(failure)
-        } catch is FrameConnection.Lost { throw CordonError.lost("the launcher") }
+        let ending = try await end(id, "its shim could not be reached")
+        for state in (try? records.execs(of: id)) ?? [] {
+            if let ending = state.ending { report.yield(.execEnded(id, state.id, ending)) }
+        }
+        report.yield(.sandboxEnded(id, ending))
     }
 
-    /// The launcher died with our request: its successor knows whether the sandbox runs.
+    /// The launcher died with our request: its successor knows whether the sandbox runs. One that
+    /// can't be reached is ended, and one that ran is told of, over or not: nothing of it may be
+    /// left that nobody knows of.
     private func findLaunched(_ id: SandboxID) async throws -> LaunchReceipt {
         let connection = try await launcher.connection()
         let list: InventoryList = try await connection.call(Inventory())
-        guard let item = list.items.first(where: { $0.id == id }), let (link, status) = try? await open(item.slot) else {
+        if let item = list.items.first(where: { $0.id == id }), let (link, status) = try? await open(item.slot) {
+            known.withLock { $0.links[id] = link }
+            return LaunchReceipt(
+                startedAt: status.startedAt, deadline: status.deadline,
+                main: status.execs.first { $0.id == .main }?.hosted)
+        }
+        do {
+            _ = try await end(id, "the launcher died as it started")
+        } catch {
+            // It never got there.
             throw CordonError.lost("the launcher")
         }
-        known.withLock { $0.links[id] = link }
+        guard let sandbox = try? records.sandbox(id), sandbox.ending != nil else { throw CordonError.lost("the launcher") }
+        try await tellEnded(id)
         return LaunchReceipt(
-            startedAt: status.startedAt, deadline: status.deadline,
-            main: status.execs.first { $0.id == .main }?.hosted)
+            startedAt: sandbox.startedAt, deadline: sandbox.deadline, main: sandbox.execs.first { $0.id == .main })
     }
 
     public func terminate(_ id: SandboxID, detail: String) async throws -> Ending {
+        let ending = try await end(id, detail)
+        await sandboxEnded(id, ending)
+        return ending
+    }
+
+    /// Asks the launcher, or its successor, to end a sandbox; returns once nothing of it is left.
+    private func end(_ id: SandboxID, _ detail: String) async throws -> Ending {
         for _ in 0..<10 {
             let connection = try await launcher.connection()
             do {
-                let ended: Ended = try await connection.call(End(id: id, detail: detail))
-                await sandboxEnded(id, ended.ending)
-                return ended.ending
+                return try await connection.call(End(id: id, detail: detail), for: Ended.self).ending
             } catch let failure as Failure {
                 throw CordonError(failure)
             } catch is FrameConnection.Lost { continue }

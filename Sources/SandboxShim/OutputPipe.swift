@@ -6,7 +6,7 @@ import ShimProtocol
 
 /// One stream of one exec: the pipe that the process writes, the spool that keeps what it wrote,
 /// and those who read it.
-final class OutputPipe {
+package final class OutputPipe {
     /// Somebody who reads the stream, as far as the shim knows.
     private struct Reader {
         var position: UInt64
@@ -24,9 +24,14 @@ final class OutputPipe {
     }
 
     /// A reader: the service numbers them on each of its connections.
-    struct ReaderID: Hashable {
+    package struct ReaderID: Hashable {
         let connection: Int
         let number: UInt64
+
+        package init(connection: Int, number: UInt64) {
+            self.connection = connection
+            self.number = number
+        }
     }
 
     /// How long a reader that says nothing still makes its process wait.
@@ -58,9 +63,9 @@ final class OutputPipe {
     private var waiters: [Waiter] = []
     private var retry: Int?
     /// Called once the stream is closed.
-    var onClose: () -> Void = {}
+    package var onClose: () -> Void = {}
 
-    init(
+    package init(
         _ stream: OutputStream, of exec: ExecID, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
         budget: SpoolBudget, loop: EventLoop, index: @escaping () -> SpoolIndex?
     ) throws(SystemCallError) {
@@ -81,13 +86,13 @@ final class OutputPipe {
         try loop.watch(raw, for: .readable) { [weak self] _ in self?.advance() }
     }
 
-    var extent: StreamExtent {
+    package var extent: StreamExtent {
         if let spool { return spool.extent }
         return raw < 0 ? rest : StreamExtent(first: 0, end: 0, closed: false)
     }
 
     /// Whether every writer is gone and everything is kept that came.
-    var isClosed: Bool { raw < 0 }
+    package var isClosed: Bool { raw < 0 }
 
     // MARK: Writing
 
@@ -206,14 +211,14 @@ final class OutputPipe {
 
     /// Ends the stream where it stands: its processes are dead. What doesn't fit any more makes the
     /// oldest bytes go, which are counted; left in the pipe it would be lost without a word.
-    func finish() {
+    package func finish() {
         isFinishing = true
         drain()
         shut()
     }
 
     /// Drops everything that is kept, to make room for newer execs' output.
-    func evict() {
+    package func evict() {
         guard raw < 0, rest.end > rest.first, let spool = try? Spool(reopening: stream, of: exec, in: directory) else { return }
         spool.discardAll()
         rest = spool.extent
@@ -224,7 +229,7 @@ final class OutputPipe {
     // MARK: Reading
 
     /// A reader has everything below `offset`; answers once there is more, or after `limit`.
-    func watch(
+    package func watch(
         _ reader: ReaderID, offset: UInt64, limit: Duration, answer: @escaping (StreamExtent) -> Void
     ) {
         if readers[reader] == nil {
@@ -250,7 +255,7 @@ final class OutputPipe {
     }
 
     /// A reader is gone, for good or to come back: for a while its bytes are kept.
-    func close(_ reader: ReaderID) {
+    package func close(_ reader: ReaderID) {
         readers[reader]?.isGone = true
         for waiter in waiters where waiter.reader == reader { loop.cancel(waiter.timer) }
         waiters.removeAll { $0.reader == reader }
@@ -280,7 +285,7 @@ final class OutputPipe {
 }
 
 /// What the spools of one sandbox may keep together, and what the disk leaves them.
-final class SpoolBudget {
+package final class SpoolBudget {
     private let sandboxBytes: UInt64
     private let reserve: UInt64
     private let directory: Directory
@@ -290,16 +295,16 @@ final class SpoolBudget {
     private var checkedTime: UInt64 = 0
     private static let checkEvery: Int64 = 16 << 20
 
-    init(sandboxBytes: UInt64, reserve: UInt64, directory: Directory) {
+    package init(sandboxBytes: UInt64, reserve: UInt64, directory: Directory) {
         self.sandboxBytes = sandboxBytes
         self.reserve = reserve
         self.directory = directory
     }
 
-    func changed(by bytes: Int64) { held += bytes }
+    package func changed(by bytes: Int64) { held += bytes }
 
     /// How many bytes more may be kept now.
-    func room() -> UInt64 {
+    package func room() -> UInt64 {
         let now = cordon_boottime_ns()
         if checkedAt == .min || abs(held - checkedAt) >= Self.checkEvery || now - checkedTime > 1_000_000_000 {
             checkedAt = held
@@ -316,5 +321,5 @@ final class SpoolBudget {
     }
 
     /// Whether the sandbox's own budget, not the disk, is what runs out.
-    var isExhausted: Bool { UInt64(max(0, held)) + (1 << 20) > sandboxBytes }
+    package var isExhausted: Bool { UInt64(max(0, held)) + (1 << 20) > sandboxBytes }
 }

@@ -5,9 +5,9 @@ import SandboxModel
 import ShimProtocol
 
 /// The writing side of one stream's spool: moves bytes from the process's pipe into a ring file.
-final class Spool {
+package final class Spool {
     /// What one move of bytes came to.
-    enum Step {
+    package enum Step {
         case moved(Int)
         /// Nothing in the pipe for now.
         case empty
@@ -22,17 +22,17 @@ final class Spool {
 
     /// The most bytes kept.
     let capacity: UInt64
-    private(set) var first: UInt64 = 0
-    private(set) var end: UInt64 = 0
+    package private(set) var first: UInt64 = 0
+    package private(set) var end: UInt64 = 0
     private(set) var isClosed = false
     /// Bytes for which blocks of the disk are held: the most that were kept at one time.
-    private(set) var held: UInt64 = 0
+    package private(set) var held: UInt64 = 0
 
     private let file: Descriptor
     private let header: UnsafeMutableRawPointer
 
     /// Makes the spool file of an exec's stream among the sandbox's.
-    init(_ stream: OutputStream, of exec: ExecID, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
+    package init(_ stream: OutputStream, of exec: ExecID, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
         self.capacity = capacity
         let name = SpoolFormat.fileName(stream, of: exec)
         file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
@@ -47,7 +47,7 @@ final class Spool {
     }
 
     /// Opens the closed spool of `stream` again, to give its blocks back.
-    init(reopening stream: OutputStream, of exec: ExecID, in directory: Directory) throws(SystemCallError) {
+    package init(reopening stream: OutputStream, of exec: ExecID, in directory: Directory) throws(SystemCallError) {
         let name = SpoolFormat.fileName(stream, of: exec)
         file = try directory.open(name, O_RDWR)
         let mapping = mmap(nil, SpoolFormat.headerSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.raw, 0)
@@ -63,7 +63,7 @@ final class Spool {
 
     deinit { munmap(header, SpoolFormat.headerSize) }
 
-    var extent: StreamExtent { StreamExtent(first: first, end: end, closed: isClosed) }
+    package var extent: StreamExtent { StreamExtent(first: first, end: end, closed: isClosed) }
 
     private func store(_ value: UInt64, at field: Int) {
         cordon_store((header + field).assumingMemoryBound(to: UInt64.self), value)
@@ -72,7 +72,7 @@ final class Spool {
     /// Moves at most `most` bytes from the pipe. Keeps everything from `keep` on, if that is given,
     /// by answering `full`; otherwise the oldest bytes make room. `room` is how many bytes more
     /// than now may be kept.
-    func take(from pipe: Int32, most: Int, keep: UInt64?, room: UInt64) -> Step {
+    package func take(from pipe: Int32, most: Int, keep: UInt64?, room: UInt64) -> Step {
         let kept = end - first
         // Something may always be kept, however little room the budgets leave.
         let mayGrow = min(capacity - kept, kept == 0 ? max(room, Self.least) : room)
@@ -139,7 +139,7 @@ final class Spool {
     }
 
     /// Drops everything below an offset and gives its blocks back.
-    func discard(below offset: UInt64) {
+    package func discard(below offset: UInt64) {
         let from = first
         let to = min(offset, end)
         guard to > from else { return }
@@ -156,7 +156,7 @@ final class Spool {
     }
 
     /// Drops everything, and gives every block of the ring back.
-    func discardAll() {
+    package func discardAll() {
         first = end
         store(first, at: SpoolFormat.Field.first)
         _ = cordon_punch_hole(file.raw, off_t(SpoolFormat.headerSize), off_t(capacity))
@@ -164,7 +164,7 @@ final class Spool {
     }
 
     /// Nothing will be added.
-    func close() {
+    package func close() {
         guard !isClosed else { return }
         isClosed = true
         store(1, at: SpoolFormat.Field.closed)
@@ -172,14 +172,14 @@ final class Spool {
 }
 
 /// The writing side of an exec's index. Entries of one stream that follow each other closely are one.
-final class SpoolIndex {
+package final class SpoolIndex {
     private static let joinWithin: UInt64 = 10_000_000
 
     private let file: Descriptor
     private var count: UInt64 = 0
     private var last: LogEntry?
 
-    init(of exec: ExecID, in directory: Directory) throws(SystemCallError) {
+    package init(of exec: ExecID, in directory: Directory) throws(SystemCallError) {
         let name = IndexFormat.fileName(of: exec)
         file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)
         var page = WireWriter()
@@ -190,7 +190,7 @@ final class SpoolIndex {
     }
 
     /// Notes that `length` bytes of `stream` were written at `offset`, now.
-    func note(_ stream: OutputStream, offset: UInt64, length: Int) {
+    package func note(_ stream: OutputStream, offset: UInt64, length: Int) {
         let now = cordon_boottime_ns()
         if let last, last.stream == stream, last.offset + UInt64(last.length) == offset,
             now - last.monotonic < Self.joinWithin, last.length + length <= Int(UInt32.max)

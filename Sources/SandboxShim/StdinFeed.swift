@@ -5,7 +5,7 @@ import ShimProtocol
 
 /// The writing side of a process's stdin: takes bytes by offset, so that a repeat is recognised,
 /// and counts as accepted what the kernel has taken.
-final class StdinFeed {
+package final class StdinFeed {
     /// One write that is under way.
     private struct Write {
         let message: WriteStdin
@@ -25,16 +25,16 @@ final class StdinFeed {
     private static let mostWaiting = 64
 
     /// `pipe` is nil for a process whose stdin is `/dev/null`.
-    init(pipe: consuming Descriptor?, loop: EventLoop) {
+    package init(pipe: consuming Descriptor?, loop: EventLoop) {
         self.loop = loop
         raw = pipe?.raw ?? -1
         self.pipe = pipe
     }
 
-    var state: StdinState { StdinState(accepted: accepted, closed: raw < 0) }
+    package var state: StdinState { StdinState(accepted: accepted, closed: raw < 0) }
 
     /// Takes a write, and answers once it is done with it.
-    func write(_ message: WriteStdin, answer: @escaping (Result<StdinState, Failure>) -> Void) {
+    package func write(_ message: WriteStdin, answer: @escaping (Result<StdinState, Failure>) -> Void) {
         guard waiting.count < Self.mostWaiting else {
             answer(.failure(Failure(.resourceExhausted, "\(Self.mostWaiting) writes to this stdin wait already")))
             return
@@ -109,7 +109,7 @@ final class StdinFeed {
     }
 
     /// Nothing more is accepted; the process sees the end of its input.
-    func close() {
+    package func close() {
         guard raw >= 0 else { return }
         if isWatched { loop.unwatch(raw) }
         isWatched = false

@@ -1,0 +1,38 @@
+import Foundation
+import ServiceSupport
+import Testing
+
+@Suite("The census sees a planted leak", .serialized)
+struct PlantedLeakTests {
+    @Test("of each kind")
+    func planted() async throws {
+        try await withService("--pool-size", "2") { service in
+            let before = try await HostCensus.quiet(service, pool: 2)
+            let instance = try Instance(service)
+            for leak in try PlantedLeak.all(service, instance) {
+                try await leak.plant()
+                let seen = HostCensus.take(of: instance).difference(from: before)
+                #expect(seen.contains { $0.hasPrefix("+1 \(leak.item)") }, "\(leak.item): \(seen)")
+                try await leak.remove()
+                let left = try await HostCensus.settle(service, to: before)
+                #expect(left == [], "\(leak.item) is still seen after it was removed")
+            }
+        }
+    }
+
+    @Test("of a namespace that no process lives in")
+    func heldNamespace() async throws {
+        guard let handles = NamespaceHandles() else { return }
+        let process = try PlantedLeak.spawn("/usr/bin/unshare", ["-n", "-i", "-u", "sleep", "1000"])
+        while link("/proc/\(process.processIdentifier)/ns/uts") == link("/proc/self/ns/uts") { usleep(1000) }
+        handles.remember(process: process.processIdentifier)
+        let held = open("/proc/\(process.processIdentifier)/ns/net", O_RDONLY | O_CLOEXEC)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        for _ in 0..<100 where handles.living.count > 1 { try await Task.sleep(for: .milliseconds(50)) }
+        #expect(handles.living.map { $0.prefix(4) } == ["net:"])
+        close(held)
+        for _ in 0..<100 where !handles.living.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+        #expect(handles.living == [])
+    }
+}
