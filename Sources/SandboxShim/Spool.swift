@@ -20,6 +20,9 @@ package final class Spool {
     /// What an exec may keep of a stream whatever else fills the budgets.
     private static let least: UInt64 = 64 * 1024
 
+    /// The disk's unit: only whole ones are given back.
+    private static let block: UInt64 = 4096
+
     /// The most bytes kept.
     let capacity: UInt64
     package private(set) var first: UInt64 = 0
@@ -145,7 +148,10 @@ package final class Spool {
         guard to > from else { return }
         first = to
         store(first, at: SpoolFormat.Field.first)
-        var position = from
+        // From the start of its block on, where all of that is dead: a block whose parts go one by one
+        // would never be given back. Dead is what no newer byte of the ring has taken the place of.
+        let dead = from - (end > capacity ? end - capacity : 0)
+        var position = from - min(from % capacity % Self.block, dead)
         while position < to {
             let place = position % capacity
             let count = min(to - position, capacity - place)

@@ -54,9 +54,11 @@ struct PlantedLeak {
 
     private static func processes(_ user: UInt32, _ groups: [String]) -> [PlantedLeak] {
         let ids = ["setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups"]
-        // add_key(2) into the session's keyring, then nothing.
+        // keyctl(2) to a session keyring of its own, which goes with the process (a user's default one
+        // stays for ever), add_key(2) into it, then nothing.
         let key = """
             import ctypes, os
+            ctypes.CDLL(None).syscall(250, 1, None)
             ctypes.CDLL(None).syscall(248, b"user", b"leak", b"x", 1, -3)
             os.execvp("sleep", ["sleep", "1000"])
             """
@@ -108,7 +110,6 @@ struct PlantedLeak {
         nonisolated(unsafe) var process: Process?
         return PlantedLeak(item: item) {
             process = try spawn("/usr/bin/python3", ["-c", program + ";import time;time.sleep(1000)"])
-            try await Task.sleep(for: .milliseconds(500))
         } remove: {
             if let process { kill(process.processIdentifier, SIGKILL) }
             process?.waitUntilExit()

@@ -11,8 +11,14 @@ struct PlantedLeakTests {
             let instance = try Instance(service)
             for leak in try PlantedLeak.all(service, instance) {
                 try await leak.plant()
-                let seen = HostCensus.take(of: instance).difference(from: before)
-                #expect(seen.contains { $0.hasPrefix("+1 \(leak.item)") }, "\(leak.item): \(seen)")
+                var seen: [String] = []
+                var isSeen = false
+                for _ in 0..<100 where !isSeen {
+                    seen = HostCensus.take(of: instance).difference(from: before)
+                    isSeen = seen.contains { $0.hasPrefix("+") && $0.contains(" \(leak.item)") }
+                    if !isSeen { try await Task.sleep(for: .milliseconds(100)) }
+                }
+                #expect(isSeen, "\(leak.item): \(seen)")
                 try await leak.remove()
                 let left = try await HostCensus.settle(service, to: before)
                 #expect(left == [], "\(leak.item) is still seen after it was removed")

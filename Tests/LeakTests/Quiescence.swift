@@ -11,7 +11,7 @@ extension HostCensus {
         for _ in 0..<2400 {
             var census = HostCensus.take(of: try Instance(service))
             if let prefix { census = census.without(prefix) }
-            let difference = census.difference(from: wanted)
+            let difference = census.difference(from: wanted).filter { !isClosedConnection($0) }
             if difference.isEmpty { return [] }
             unchanged = census == last ? unchanged + 1 : 0
             // 30 s of standstill: nobody is at work on it any more.
@@ -19,16 +19,24 @@ extension HostCensus {
             last = census
             try await Task.sleep(for: .milliseconds(100))
         }
-        return last?.difference(from: wanted) ?? []
+        return last?.difference(from: wanted).filter { !isClosedConnection($0) } ?? []
+    }
+
+    /// A connection that was still closing when the count began is not missed.
+    private static func isClosedConnection(_ line: String) -> Bool {
+        line.hasPrefix("-") && line.hasSuffix("descriptor of cordond socket:")
     }
 
     /// The census once the pool is full and nothing changes.
     static func quiet(_ service: ServiceInstance, pool: Int) async throws -> HostCensus {
         var last = HostCensus()
+        var unchanged = 0
         for _ in 0..<600 {
             let census = HostCensus.take(of: try Instance(service))
             let slots = service.slots().filter(\.sandbox.isEmpty).count
-            if slots == pool, census == last, census.count("process cordon-shim") == 2 * pool { return census }
+            let isFull = slots == pool && census.count("process cordon-shim") == 2 * pool
+            unchanged = isFull && census == last ? unchanged + 1 : 0
+            if unchanged >= 20 { return census }
             last = census
             try await Task.sleep(for: .milliseconds(100))
         }

@@ -114,6 +114,21 @@ struct SpoolTests {
         }
     }
 
+    @Test("what goes a few bytes at a time is given back as well")
+    func smallSteps() throws {
+        try withDirectory { directory in
+            let spool = try Spool(.stdout, of: .main, in: directory, capacity: 1 << 20)
+            let pipe = try TestPipe()
+            for round in 0..<12 {
+                try fill(pipe, from: UInt64(round) * 60_000, count: 60_000)
+                _ = moveAll(spool, pipe, keep: nil)
+            }
+            for offset in stride(from: UInt64(100), through: 700_000, by: 100) { spool.discard(below: offset) }
+            #expect(try blocks(directory) <= 4096 + 20_000 + 2 * 4096)
+            #expect(try readAll(try #require(try SpoolFile(.stdout, of: .main, in: directory)), from: 700_000) == 720_000)
+        }
+    }
+
     private func blocks(_ directory: Directory) throws -> Int {
         var status = stat()
         try check(fstatat(directory.raw, SpoolFormat.fileName(.stdout, of: .main), &status, 0), "stat")
