@@ -78,7 +78,8 @@ let package = Package(
         .target(
             name: "RESTFront",
             dependencies: [
-                "SandboxModel", "CordonAPI", hummingbirdCore, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, logging,
+                "SandboxModel", "CordonAPI", hummingbirdCore, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTPTypes,
+                logging,
                 serviceLifecycle,
             ],
             // A link to the contract at the top of the repository, compiled in: cordond is one file.
@@ -102,7 +103,8 @@ let package = Package(
             name: "cordon-shim", dependencies: ["SandboxShim"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
         .executableTarget(
-            name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser], linkerSettings: staticFoundation),
+            name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser],
+            linkerSettings: staticFoundation),
 
         // Tests drive the real service; the programs must be built beside them.
         .target(name: "ServiceSupport", path: "Tests/ServiceSupport"),
@@ -110,7 +112,8 @@ let package = Package(
         .testTarget(name: "IsolationTests", dependencies: ["ServiceSupport"]),
         .testTarget(name: "LeakTests", dependencies: ["ServiceSupport"]),
         .testTarget(name: "LinuxSystemTests", dependencies: ["CLinux", "LinuxSystem"]),
-        .testTarget(name: "ShimProtocolTests", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
+        .testTarget(
+            name: "ShimProtocolTests", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
         .testTarget(
             name: "SandboxShimTests",
             dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol", "SandboxShim"]),
@@ -119,12 +122,16 @@ let package = Package(
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
         .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
-        .testTarget(name: "SandboxEngineTests", dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
+        .testTarget(
+            name: "SandboxEngineTests",
+            dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
         .testTarget(name: "CordonAPITests", dependencies: ["CordonAPI", "SandboxModel"]),
         .testTarget(
             name: "RESTFrontTests",
-            dependencies: ["RESTFront", "CordonAPI", "SandboxModel", nioCore, nioPosix, logging, serviceLifecycle, yams]),
+            dependencies: [
+                "RESTFront", "CordonAPI", "SandboxModel", nioCore, nioPosix, logging, serviceLifecycle, yams,
+            ]),
         .testTarget(
             name: "CordonClientTests", dependencies: ["CordonClient", "CordonAPI", nioCore, nioPosix, nioHTTP1]),
     ],

@@ -49,7 +49,8 @@ enum RFC3339Text {
             hour < 24, minute < 60, second < 60
         else { return nil }
         guard let micros = scanner.fraction(), let offset = scanner.zone(), scanner.atEnd else { return nil }
-        let seconds = days(fromYear: year, month: month, day: day) * 86_400 + hour * 3600 + minute * 60 + second - offset
+        let seconds =
+            days(fromYear: year, month: month, day: day) * 86_400 + hour * 3600 + minute * 60 + second - offset
         return Timestamp(microseconds: seconds * 1_000_000 + micros)
     }
 
@@ -97,7 +98,9 @@ enum RFC3339Text {
             if skip("Z") || skip("z") { return 0 }
             let sign: Int64
             if skip("+") { sign = 1 } else if skip("-") { sign = -1 } else { return nil }
-            guard let hours = digits(2), skip(":"), let minutes = digits(2), hours < 24, minutes < 60 else { return nil }
+            guard let hours = digits(2), skip(":"), let minutes = digits(2), hours < 24, minutes < 60 else {
+                return nil
+            }
             return sign * (hours * 3600 + minutes * 60)
         }
     }

@@ -22,7 +22,10 @@ public enum Base64 {
         }
         switch held {
         case 1: output += [alphabet[Int(group >> 2 & 63)], alphabet[Int(group << 4 & 63)], 61, 61]
-        case 2: output += [alphabet[Int(group >> 10 & 63)], alphabet[Int(group >> 4 & 63)], alphabet[Int(group << 2 & 63)], 61]
+        case 2:
+            output += [
+                alphabet[Int(group >> 10 & 63)], alphabet[Int(group >> 4 & 63)], alphabet[Int(group << 2 & 63)], 61,
+            ]
         default: break
         }
         return output
@@ -41,7 +44,10 @@ public enum Base64 {
             guard value != 255 else { return nil }
             group = group << 6 | UInt32(value)
             if index % 4 == 3 {
-                output += [UInt8(truncatingIfNeeded: group >> 16), UInt8(truncatingIfNeeded: group >> 8), UInt8(truncatingIfNeeded: group)]
+                output += [
+                    UInt8(truncatingIfNeeded: group >> 16), UInt8(truncatingIfNeeded: group >> 8),
+                    UInt8(truncatingIfNeeded: group),
+                ]
                 group = 0
             }
         }

@@ -74,7 +74,9 @@ public struct AttachedExec: Sendable {
             while written < bytes.count {
                 let count = bytes[written...].withUnsafeBytes { writeBytes(descriptor, $0) }
                 if count < 0, errno == EINTR { continue }
-                guard count > 0 else { throw ClientError.unexpected("writing to descriptor \(descriptor) failed: errno \(errno)") }
+                guard count > 0 else {
+                    throw ClientError.unexpected("writing to descriptor \(descriptor) failed: errno \(errno)")
+                }
                 written += count
             }
         }

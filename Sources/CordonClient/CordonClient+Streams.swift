@@ -34,7 +34,8 @@ extension CordonClient {
                         status = answer.status
                         guard status == 200 else { return }
                         end = answer.headers.first(name: HeaderNames.end).flatMap { UInt64($0) }
-                        guard let first = answer.headers.first(name: HeaderNames.offset).flatMap({ UInt64($0) }), first >= offset
+                        guard let first = answer.headers.first(name: HeaderNames.offset).flatMap({ UInt64($0) }),
+                            first >= offset
                         else { throw ClientError.unexpected("no \(HeaderNames.offset)") }
                         if first > offset {
                             try await onGap(first - offset)

@@ -21,7 +21,9 @@ public struct CordonClient: Sendable {
         try await ask(.POST, "/v1/sandboxes", request, key: Self.newKey())
     }
 
-    public func sandbox(_ id: String) async throws -> Sandbox { try await ask(.GET, "/v1/sandboxes/\(Self.escape(id))") }
+    public func sandbox(_ id: String) async throws -> Sandbox {
+        try await ask(.GET, "/v1/sandboxes/\(Self.escape(id))")
+    }
 
     public func sandbox(named name: String, in app: String) async throws -> Sandbox {
         try await ask(.GET, "/v1/apps/\(Self.escape(app))/sandboxes/\(Self.escape(name))")
@@ -34,7 +36,9 @@ public struct CordonClient: Sendable {
     }
 
     @discardableResult
-    public func terminate(_ id: String) async throws -> Sandbox { try await ask(.DELETE, "/v1/sandboxes/\(Self.escape(id))") }
+    public func terminate(_ id: String) async throws -> Sandbox {
+        try await ask(.DELETE, "/v1/sandboxes/\(Self.escape(id))")
+    }
 
     /// The sandbox's result, once it is over.
     public func wait(for id: String) async throws -> EndResult { try await waitAt("/v1/sandboxes/\(Self.escape(id))") }
@@ -48,16 +52,21 @@ public struct CordonClient: Sendable {
         return try await ask(.POST, "/v1/sandboxes/\(Self.escape(id))/execs", request, key: Self.newKey())
     }
 
-    public func wait(for exec: String, in id: String) async throws -> EndResult { try await waitAt(Self.path(exec, id)) }
+    public func wait(for exec: String, in id: String) async throws -> EndResult {
+        try await waitAt(Self.path(exec, id))
+    }
 
     public func signal(_ signal: String, to exec: String, in id: String) async throws {
         _ = try await bytes(.POST, Self.path(exec, id) + "/signal", JSONText.encode(SignalRequest(signal: signal)))
     }
 
     /// Writes to stdin at `offset`; returns how far it has got.
-    public func writeStdin(_ body: [UInt8], at offset: UInt64, eof: Bool, to exec: String, in id: String) async throws -> Stdin {
+    public func writeStdin(_ body: [UInt8], at offset: UInt64, eof: Bool, to exec: String, in id: String) async throws
+        -> Stdin
+    {
         let path = Self.path(exec, id) + "/stdin?offset=\(offset)&eof=\(eof)"
-        return try JSONText.decode(Stdin.self, from: try await bytes(.POST, path, body, type: "application/octet-stream"))
+        return try JSONText.decode(
+            Stdin.self, from: try await bytes(.POST, path, body, type: "application/octet-stream"))
     }
 
     /// One page of an exec's output with times.
@@ -119,7 +128,8 @@ public struct CordonClient: Sendable {
                 var collected: [UInt8] = []
                 var status = 0
                 _ = try await transport.send(
-                    call, onHead: { status = $0.status }, onBody: { collected.append(contentsOf: $0.readableBytesView) })
+                    call, onHead: { status = $0.status }, onBody: { collected.append(contentsOf: $0.readableBytesView) }
+                )
                 if (200..<300).contains(status) { return collected }
                 throw Self.refusal(status, collected)
             } catch { try await retrying.pause(after: error) }

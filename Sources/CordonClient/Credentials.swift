@@ -1,9 +1,10 @@
+import CordonAPI
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
     import Foundation
 #endif
-import CordonAPI
 
 /// Where the service is, and the token to show it.
 public struct Credentials: Sendable {
@@ -52,7 +53,9 @@ public struct Credentials: Sendable {
         } else if let id = environment["CORDON_TOKEN_ID"], let secret = environment["CORDON_TOKEN_SECRET"] {
             found = Credentials(url: address ?? "http://127.0.0.1:7747", tokenID: id, tokenSecret: secret)
         } else {
-            let places = ["/var/lib/cordon/credentials.json", (environment["HOME"] ?? "") + "/.config/cordon/credentials.json"]
+            let places = [
+                "/var/lib/cordon/credentials.json", (environment["HOME"] ?? "") + "/.config/cordon/credentials.json",
+            ]
             guard let there = places.first(where: { FileManager.default.isReadableFile(atPath: $0) }) else {
                 throw .credentials(
                     "no credentials: set CORDON_CREDENTIALS to a file, or CORDON_URL, CORDON_TOKEN_ID and CORDON_TOKEN_SECRET; "

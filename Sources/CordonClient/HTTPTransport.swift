@@ -100,10 +100,13 @@ struct HTTPTransport: Sendable {
         }
     }
 
-    private func write(_ call: HTTPCall, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>) async throws {
+    private func write(_ call: HTTPCall, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>) async throws
+    {
         var headers = HTTPHeaders([("Host", "\(host):\(port)"), ("Connection", "close")])
         for (name, value) in call.headers { headers.add(name: name, value: value) }
-        if !call.body.isEmpty || call.method != .GET { headers.add(name: "Content-Length", value: String(call.body.count)) }
+        if !call.body.isEmpty || call.method != .GET {
+            headers.add(name: "Content-Length", value: String(call.body.count))
+        }
         var parts: [HTTPClientRequestPart] = [
             .head(HTTPRequestHead(version: .http1_1, method: call.method, uri: call.path, headers: headers))
         ]

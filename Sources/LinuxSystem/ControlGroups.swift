@@ -129,7 +129,8 @@ public struct ControlGroup: Sendable, Hashable {
         } else {
             try setLegacyMemory(limits.memoryBytes)
             try KernelFile.write("\(quota ?? -1)", to: "\(directory("cpu"))/cpu.cfs_quota_us")
-            try KernelFile.write("\(max(2, limits.cpuWeightMillicores * 1024 / 1000))", to: "\(directory("cpu"))/cpu.shares")
+            try KernelFile.write(
+                "\(max(2, limits.cpuWeightMillicores * 1024 / 1000))", to: "\(directory("cpu"))/cpu.shares")
             try KernelFile.write("\(limits.pids)", to: "\(directory("pids"))/pids.max")
         }
     }

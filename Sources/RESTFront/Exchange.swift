@@ -84,7 +84,9 @@ struct Exchange: Sendable {
             throw CordonError(
                 .invalidArgument, "the body isn't JSON: \(error.message) (line \(error.line), column \(error.column))",
                 field: "body", rule: "JSON as in RFC 8259",
-                detail: ["line": String(error.line), "column": String(error.column), "byte_offset": String(error.byteOffset)])
+                detail: [
+                    "line": String(error.line), "column": String(error.column), "byte_offset": String(error.byteOffset),
+                ])
         }
     }
 
@@ -103,8 +105,10 @@ struct Exchange: Sendable {
     func idempotencyKey(body: [UInt8]) throws(CordonError) -> IdempotencyKey? {
         let given = request.headers[values: .idempotencyKey]
         guard let key = given.first else { return nil }
-        guard given.count == 1, (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-            throw .invalid(field: HeaderNames.idempotencyKey, value: key, rule: "once, 1–255 printable ASCII characters")
+        guard given.count == 1, (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
+        else {
+            throw .invalid(
+                field: HeaderNames.idempotencyKey, value: key, rule: "once, 1–255 printable ASCII characters")
         }
         // The path is hashed too: the same key for another sandbox is another request.
         return IdempotencyKey(

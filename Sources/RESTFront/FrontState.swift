@@ -31,7 +31,8 @@ final class FrontState: Sendable {
     }
 
     /// Answers one request. Throws when the answer can't be sent whole: the connection is then closed.
-    func answer(_ request: Request, with writer: consuming ResponseWriter, on connection: ClientConnection) async throws {
+    func answer(_ request: Request, with writer: consuming ResponseWriter, on connection: ClientConnection) async throws
+    {
         let requestID = RequestID.accept(request.headers[.requestID])
         let scope = RequestScope()
         var response: Response
@@ -75,7 +76,8 @@ final class FrontState: Sendable {
         let given = request.headers[values: .authorization]
         guard given.count == 1, let text = given.first else {
             throw CordonError(
-                .unauthenticated, "this needs a token", field: "Authorization", rule: "Bearer <token id>.<token secret>")
+                .unauthenticated, "this needs a token", field: "Authorization", rule: "Bearer <token id>.<token secret>"
+            )
         }
         let halves = text.split(separator: " ", maxSplits: 1)
         guard halves.count == 2, halves[0].lowercased() == "bearer" else {
@@ -91,7 +93,8 @@ final class FrontState: Sendable {
         guard let known = ProblemAnswer.translate(error) else {
             if error is ClientGone || error is CancellationError {
                 let gone = CordonError(.cancelled, "the client closed the request")
-                return ProblemAnswer.response(gone, status: ProblemAnswer.status(of: .cancelled), fields: [:], requestID: requestID)
+                return ProblemAnswer.response(
+                    gone, status: ProblemAnswer.status(of: .cancelled), fields: [:], requestID: requestID)
             }
             logger.error(
                 "a request failed",

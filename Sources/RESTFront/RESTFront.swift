@@ -27,7 +27,8 @@ public struct RESTFront: Sendable {
         openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument, logger: Logger
     ) {
         state = FrontState(
-            service: service, verifier: verifier, bodyHash: bodyHash, options: options, openAPIDocument: openAPIDocument,
+            service: service, verifier: verifier, bodyHash: bodyHash, options: options,
+            openAPIDocument: openAPIDocument,
             logger: logger)
     }
 

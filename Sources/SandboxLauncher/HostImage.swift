@@ -17,7 +17,9 @@ package struct HostImage {
         "python3.11", "python3.12", "python3.13", "rpc", "security", "selinux/semanage.conf", "services", "shells",
         "skel", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone", "ucf.conf", "vim", "wgetrc", "xattr.conf",
     ]
-    private static let apt = ["apt.conf.d", "keyrings", "preferences.d", "sources.list", "sources.list.d", "trusted.gpg.d"]
+    private static let apt = [
+        "apt.conf.d", "keyrings", "preferences.d", "sources.list", "sources.list.d", "trusted.gpg.d",
+    ]
     private static let variable = [
         "lib/dpkg/alternatives", "lib/dpkg/available", "lib/dpkg/diversions", "lib/dpkg/info", "lib/dpkg/parts",
         "lib/dpkg/statoverride", "lib/dpkg/status", "lib/dpkg/triggers", "lib/dpkg/updates", "lib/apt/extended_states",
@@ -42,7 +44,9 @@ package struct HostImage {
     package static func fingerprint(hideUsrLocal: Bool) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         func mix(_ value: UInt64) {
-            for shift in stride(from: 0, to: 64, by: 8) { hash = (hash ^ (value >> UInt64(shift) & 0xff)) &* 0x100_0000_01b3 }
+            for shift in stride(from: 0, to: 64, by: 8) {
+                hash = (hash ^ (value >> UInt64(shift) & 0xff)) &* 0x100_0000_01b3
+            }
         }
         mix(2)
         mix(hideUsrLocal ? 1 : 0)
@@ -89,10 +93,13 @@ package struct HostImage {
         for (name, target) in [("var/run", "/run"), ("var/lock", "/run/lock"), ("etc/mtab", "../proc/self/mounts")] {
             try check(symlinkat(target, root.raw, name), "symlink", name)
         }
-        try copy(Self.etc.map { "etc/\($0)" } + Self.apt.map { "etc/apt/\($0)" } + Self.variable.map { "var/\($0)" }, to: root)
+        try copy(
+            Self.etc.map { "etc/\($0)" } + Self.apt.map { "etc/apt/\($0)" } + Self.variable.map { "var/\($0)" },
+            to: root)
         try writeAccounts(root)
         for (name, text) in [
-            ("etc/hostname", "sandbox\n"), ("etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"),
+            ("etc/hostname", "sandbox\n"),
+            ("etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"),
             ("etc/resolv.conf", ""), ("etc/fstab", ""), ("etc/machine-id", ""),
         ] {
             try write(text, name, root)
@@ -202,11 +209,14 @@ package struct HostImage {
         let users = try systemLines("/etc/passwd", idField: 2).filter { $0.count == 7 }
         let groups = try systemLines("/etc/group", idField: 2).filter { $0.count == 4 }
         let passwd = users.map { fields in
-            fields[0] == "root" ? "root:x:0:0:root:/root:/bin/bash" : ([fields[0], "x"] + fields[2...]).joined(separator: ":")
+            fields[0] == "root"
+                ? "root:x:0:0:root:/root:/bin/bash" : ([fields[0], "x"] + fields[2...]).joined(separator: ":")
         }
         try write(passwd.joined(separator: "\n") + "\n", "etc/passwd", root)
         try write(groups.map { "\($0[0]):x:\($0[2]):" }.joined(separator: "\n") + "\n", "etc/group", root)
-        try write(users.map { "\($0[0]):*:19000:0:99999:7:::" }.joined(separator: "\n") + "\n", "etc/shadow", root, mode: 0o640)
+        try write(
+            users.map { "\($0[0]):*:19000:0:99999:7:::" }.joined(separator: "\n") + "\n", "etc/shadow", root,
+            mode: 0o640)
         try write(groups.map { "\($0[0]):*::" }.joined(separator: "\n") + "\n", "etc/gshadow", root, mode: 0o640)
     }
 

@@ -30,7 +30,8 @@ extension Launcher {
             return
         }
         let record = try SlotRecord(record: bytes)
-        let slot = Slot(name: name, idBase: record.idBase, group: ControlGroup(layout: layout, path: record.group),
+        let slot = Slot(
+            name: name, idBase: record.idBase, group: ControlGroup(layout: layout, path: record.group),
             pool: pool)
         slot.sandbox = SandboxID(record.sandbox)
         slot.state = .dropped

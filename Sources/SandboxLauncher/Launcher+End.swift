@@ -34,7 +34,8 @@ extension Launcher {
     }
 
     func recordedEnding(of id: SandboxID) throws -> Ending? {
-        guard files.sandboxes.exists(id.text), let bytes = try files.sandboxes.directory(id.text).read(RecordNames.ending)
+        guard files.sandboxes.exists(id.text),
+            let bytes = try files.sandboxes.directory(id.text).read(RecordNames.ending)
         else { return nil }
         return try Ending(record: bytes)
     }
@@ -46,7 +47,8 @@ extension Launcher {
         loop.cancel(slot.endTimer)
         slot.channel?.close()
         if case .assigning(let answer) = slot.state {
-            slot.waiters.append { _ in answer(.failure(Failure(.unavailable, "the sandbox's shim died as it started"))) }
+            slot.waiters.append { _ in answer(.failure(Failure(.unavailable, "the sandbox's shim died as it started")))
+            }
         }
         if slot.isBuilding, slot.failure == nil {
             let failure = Failure(.internal, "the shim died while it built a sandbox")

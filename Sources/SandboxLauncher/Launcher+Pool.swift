@@ -155,7 +155,8 @@ extension Launcher {
                 image: "\(configuration.dataDirectory)/storage/images/\(imageName)",
                 overlayMethod: overlayMethod.rawValue, serviceGroup: configuration.serviceGroup,
                 execSpoolBudget: configuration.execSpoolMiB << 20,
-                sandboxSpoolBudget: configuration.sandboxSpoolMiB << 20, diskReserve: configuration.diskReserveMiB << 20,
+                sandboxSpoolBudget: configuration.sandboxSpoolMiB << 20,
+                diskReserve: configuration.diskReserveMiB << 20,
                 pids: UInt32(configuration.defaultPids)), request: 1)
     }
 

@@ -91,7 +91,9 @@ public final class Launcher {
     /// No resource limit keeps the kernel from feeding a crashed process's memory to a program that
     /// core_pattern pipes to, which runs as host root (core(5)).
     private func warnOfPipedCores() {
-        guard let pattern = try? KernelFile.read("/proc/sys/kernel/core_pattern"), pattern.hasPrefix("|") else { return }
+        guard let pattern = try? KernelFile.read("/proc/sys/kernel/core_pattern"), pattern.hasPrefix("|") else {
+            return
+        }
         log("warning: kernel.core_pattern pipes what crashes in a sandbox to a program of the host's: \(pattern)")
     }
 

@@ -25,7 +25,9 @@ final class FrameConnection: Sendable {
         to path: String, on group: any EventLoopGroup, onReport: @escaping @Sendable (Frame) -> Void
     ) async throws -> FrameConnection {
         let channel = try await ClientBootstrap(group: group)
-            .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65_536))
+            .channelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65_536)
+            )
             .connect(unixDomainSocketPath: path).get()
         let connection = FrameConnection(channel: channel)
         try await channel.eventLoop.submit {

@@ -234,7 +234,9 @@ public final class LocalHost: SandboxHost {
             // It never got there.
             throw CordonError.lost("the launcher")
         }
-        guard let sandbox = try? records.sandbox(id), sandbox.ending != nil else { throw CordonError.lost("the launcher") }
+        guard let sandbox = try? records.sandbox(id), sandbox.ending != nil else {
+            throw CordonError.lost("the launcher")
+        }
         try await tellEnded(id)
         return LaunchReceipt(
             startedAt: sandbox.startedAt, deadline: sandbox.deadline, main: sandbox.execs.first { $0.id == .main })

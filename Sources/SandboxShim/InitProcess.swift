@@ -99,7 +99,8 @@ final class InitProcess {
     /// From here on neither asking nor hearing waits: a stalled init stalls nothing but itself.
     func stopBlocking() { _ = cordon_set_nonblocking(socket.raw) }
 
-    private func request(_ kind: UInt32, _ number: UInt32, descriptors: [SharedDescriptor] = []) throws(SystemCallError) {
+    private func request(_ kind: UInt32, _ number: UInt32, descriptors: [SharedDescriptor] = []) throws(SystemCallError)
+    {
         let request = Unsent(kind: kind, number: number, descriptors: descriptors)
         if unsent.isEmpty, try send(request) { return }
         unsent.append(request)

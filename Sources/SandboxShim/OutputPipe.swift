@@ -66,7 +66,8 @@ package final class OutputPipe {
     package var onClose: () -> Void = {}
 
     package init(
-        _ stream: OutputStream, of exec: ExecID, pipe: consuming Descriptor, directory: Directory, capacity: UInt64, onFull: FullPolicy,
+        _ stream: OutputStream, of exec: ExecID, pipe: consuming Descriptor, directory: Directory, capacity: UInt64,
+        onFull: FullPolicy,
         budget: SpoolBudget, loop: EventLoop, index: @escaping () -> SpoolIndex?
     ) throws(SystemCallError) {
         self.stream = stream
@@ -219,7 +220,9 @@ package final class OutputPipe {
 
     /// Drops everything that is kept, to make room for newer execs' output.
     package func evict() {
-        guard raw < 0, rest.end > rest.first, let spool = try? Spool(reopening: stream, of: exec, in: directory) else { return }
+        guard raw < 0, rest.end > rest.first, let spool = try? Spool(reopening: stream, of: exec, in: directory) else {
+            return
+        }
         spool.discardAll()
         rest = spool.extent
         budget.changed(by: -Int64(restHeld))

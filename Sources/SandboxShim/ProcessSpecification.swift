@@ -69,7 +69,8 @@ enum StartFailure {
         case CORDON_STAGE_SELF_TEST:
             return Failure(.internal, "a restriction does not hold; the process was not started", number: UInt64(stage))
         default:
-            return Failure(.internal, "the process could not be prepared (step \(stage)): \(reason)", number: UInt64(stage))
+            return Failure(
+                .internal, "the process could not be prepared (step \(stage)): \(reason)", number: UInt64(stage))
         }
     }
 }

@@ -144,7 +144,8 @@ extension SandboxSupervisor {
         if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
         loop.unwatch(pending.report.raw)
         pending.outcome = .some(
-            count == size ? StartFailure.describe(stage: failure.stage, errno: failure.error, start: pending.start) : nil)
+            count == size
+                ? StartFailure.describe(stage: failure.stage, errno: failure.error, start: pending.start) : nil)
         conclude(pending)
     }
 
@@ -184,7 +185,9 @@ extension SandboxSupervisor {
         execsByNumber[exec.number] = nil
         starts[exec.number] = nil
         lingeringGroups.append(exec.group)
-        for name in OutputStream.allCases.map({ SpoolFormat.fileName($0, of: exec.id) }) + [IndexFormat.fileName(of: exec.id)] {
+        for name in OutputStream.allCases.map({ SpoolFormat.fileName($0, of: exec.id) }) + [
+            IndexFormat.fileName(of: exec.id)
+        ] {
             try? output?.unlink(name)
         }
         sweepGroups()
@@ -227,7 +230,9 @@ extension SandboxSupervisor {
             let limit = pidsLimit
             try? group.setPids(limit + 1)
             loop.schedule(after: .seconds(1)) { [unowned self] in try? self.group.setPids(limit) }
-            if (try? process.start(number: pending.exec.number, descriptors: pending.descriptors, nulls: pending.nulls)) != nil {
+            if (try? process.start(number: pending.exec.number, descriptors: pending.descriptors, nulls: pending.nulls))
+                != nil
+            {
                 return
             }
         }

@@ -8,7 +8,8 @@ import ShimProtocol
 /// 3 its socket, 4 the slot's run directory, 5 the sandboxes' records.
 public enum Shim {
     /// Runs until the sandbox has ended. The launcher's death ends it only while it is nobody's.
-    public static func run(argumentCount: Int32, arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Never {
+    public static func run(argumentCount: Int32, arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Never
+    {
         cordon_wipe_command_line(arguments, argumentCount, "cordon-shim")
         signal(SIGPIPE, SIG_IGN)
         _ = cordon_set_dumpable(false)

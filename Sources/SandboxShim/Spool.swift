@@ -35,7 +35,9 @@ package final class Spool {
     private let header: UnsafeMutableRawPointer
 
     /// Makes the spool file of an exec's stream among the sandbox's.
-    package init(_ stream: OutputStream, of exec: ExecID, in directory: Directory, capacity: UInt64) throws(SystemCallError) {
+    package init(_ stream: OutputStream, of exec: ExecID, in directory: Directory, capacity: UInt64)
+        throws(SystemCallError)
+    {
         self.capacity = capacity
         let name = SpoolFormat.fileName(stream, of: exec)
         file = try directory.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o640)

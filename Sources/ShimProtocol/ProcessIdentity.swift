@@ -48,7 +48,9 @@ public struct ProcessIdentity: WireCodable, Hashable {
     }
 
     private static func startTime(of pid: Int32) throws(SystemCallError) -> UInt64? {
-        guard let text = try KernelFile.read("/proc/\(pid)/stat"), let name = text.lastIndex(of: ")") else { return nil }
+        guard let text = try KernelFile.read("/proc/\(pid)/stat"), let name = text.lastIndex(of: ")") else {
+            return nil
+        }
         // Behind the name, which may hold anything: fields 3 and on.
         let fields = text[text.index(after: name)...].split(separator: " ")
         return fields.count > 19 ? UInt64(fields[19]) : nil

@@ -21,7 +21,6 @@ extension ExecID: WireCodable {
     }
 }
 
-
 extension WireReader {
     /// A duration in microseconds; negative is refused.
     public mutating func duration() throws(WireError) -> Duration {

@@ -11,7 +11,9 @@ struct Cordon: AsyncParsableCommand {
             from the file that CORDON_CREDENTIALS names, from /var/lib/cordon/credentials.json or from \
             ~/.config/cordon/credentials.json.
             """,
-        subcommands: [Run.self, Create.self, ExecCommand.self, List.self, Remove.self, Inspect.self, Logs.self, Wait.self])
+        subcommands: [
+            Run.self, Create.self, ExecCommand.self, List.self, Remove.self, Inspect.self, Logs.self, Wait.self,
+        ])
 }
 
 /// Where the service is; every command takes it.

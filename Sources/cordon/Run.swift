@@ -46,11 +46,13 @@ struct Run: AsyncParsableCommand {
 
 /// `cordon exec`: a command in a sandbox that is there.
 struct ExecCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "exec", abstract: "Runs a command in a sandbox that is there.")
+    static let configuration = CommandConfiguration(
+        commandName: "exec", abstract: "Runs a command in a sandbox that is there.")
 
     @OptionGroup var service: ServiceOptions
     @Option(help: "The app that a name belongs to.") var app = "default"
-    @Option(name: [.long, .short], help: ArgumentHelp("A variable; KEY alone takes ours.", valueName: "KEY=value")) var env: [String] = []
+    @Option(name: [.long, .short], help: ArgumentHelp("A variable; KEY alone takes ours.", valueName: "KEY=value"))
+    var env: [String] = []
     @Option(help: "The working directory.") var workdir: String?
     @Option(help: "Seconds until it is ended.") var timeout: Double?
     @Option(help: "The user, a name or number, optionally with :group.") var user: String?

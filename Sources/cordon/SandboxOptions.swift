@@ -8,7 +8,8 @@ struct SandboxOptions: ParsableArguments {
     @Option(help: "The app that it belongs to.") var app: String?
     @Option(help: "A name, unique among the app's running sandboxes.") var name: String?
     @Option(name: .long, help: ArgumentHelp("A tag; may be repeated.", valueName: "key=value")) var tag: [String] = []
-    @Option(name: [.long, .short], help: ArgumentHelp("A variable; KEY alone takes ours.", valueName: "KEY=value")) var env: [String] = []
+    @Option(name: [.long, .short], help: ArgumentHelp("A variable; KEY alone takes ours.", valueName: "KEY=value"))
+    var env: [String] = []
     @Option(help: "The working directory.") var workdir: String?
     @Option(help: "Seconds until it is ended.") var timeout: Double?
     @Option(help: "Seconds without anything happening until it is ended.") var idleTimeout: Double?
@@ -46,7 +47,8 @@ func pairs(_ texts: [String], _ option: String) throws -> [String: String] {
 /// `KEY=value` as it is, `KEY` from our own environment, so that a secret needn't be in argv.
 func variables(_ texts: [String]) throws -> [String: String] {
     let ours = ProcessInfo.processInfo.environment
-    return try pairs(texts.compactMap { text in
-        text.contains("=") ? text : ours[text].map { "\(text)=\($0)" }
-    }, "--env")
+    return try pairs(
+        texts.compactMap { text in
+            text.contains("=") ? text : ours[text].map { "\(text)=\($0)" }
+        }, "--env")
 }

@@ -8,7 +8,8 @@ struct Create: AsyncParsableCommand {
 
     @OptionGroup var service: ServiceOptions
     @OptionGroup var sandbox: SandboxOptions
-    @Argument(parsing: .postTerminator, help: "The main command, with whose end the sandbox ends.") var argv: [String] = []
+    @Argument(parsing: .postTerminator, help: "The main command, with whose end the sandbox ends.") var argv: [String] =
+        []
 
     func run() async throws {
         let client = try service.client()
@@ -103,7 +104,9 @@ struct Wait: AsyncParsableCommand {
 
     func run() async throws {
         let client = try service.client()
-        try leave(with: ExitStatus(try await reporting { try await client.wait(for: await client.identify(sandbox, app: app)) }))
+        try leave(
+            with: ExitStatus(
+                try await reporting { try await client.wait(for: await client.identify(sandbox, app: app)) }))
     }
 }
 

@@ -27,7 +27,8 @@ struct Down: ParsableCommand {
         }
         let left = (try? Directory(path: "\(places.runDir)/slots").entries().count) ?? 0
         guard left == 0 else {
-            throw ValidationError("\(left) sandboxes live and no launcher does: start the service once, then take it down")
+            throw ValidationError(
+                "\(left) sandboxes live and no launcher does: start the service once, then take it down")
         }
     }
 

@@ -65,10 +65,11 @@ struct Installation {
     /// Starts the launcher's keeper, unless one lives, and waits until the launcher serves.
     func startLauncher(arguments: [String]) throws {
         let program = try sibling("cordon-launcher")
-        let all = [
-            "cordon-launcher", "--keep", "--data-dir", places.dataDir, "--run-dir", places.runDir, "--shim",
-            try sibling("cordon-shim"), "--service-user", "\(userID)", "--service-group", "\(groupID)",
-        ] + arguments
+        let all =
+            [
+                "cordon-launcher", "--keep", "--data-dir", places.dataDir, "--run-dir", places.runDir, "--shim",
+                try sibling("cordon-shim"), "--service-user", "\(userID)", "--service-group", "\(groupID)",
+            ] + arguments
         try spawn(program, all)
         let path = "\(places.runDir)/launcher.sock"
         for _ in 0..<12_000 {

@@ -29,7 +29,9 @@ struct PortMemory: Sendable {
 
     /// The port to bind: the given one, or for 0 the one that was bound last.
     func port(for address: ListenAddress) throws -> Int {
-        guard address.port == 0, let text = try? String(contentsOfFile: path, encoding: .utf8) else { return address.port }
+        guard address.port == 0, let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            return address.port
+        }
         return Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
     }
 

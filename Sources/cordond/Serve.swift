@@ -130,7 +130,8 @@ struct Serve: ParsableCommand {
                 try ports.remember(port, for: address)
                 let url = "http://\(address.host):\(port)"
                 _ = try await Credentials.establish(in: state, url: url, verifier: verifier)
-                logger.notice("cordond serves", metadata: ["url": "\(url)", "credentials": "\(state)/credentials.json"])
+                logger.notice(
+                    "cordond serves", metadata: ["url": "\(url)", "credentials": "\(state)/credentials.json"])
             } catch { logger.critical("the credentials could not be written: \(error)") }
         }
         let group = ServiceGroup(

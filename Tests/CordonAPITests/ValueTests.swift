@@ -5,10 +5,13 @@ import Testing
 
 @Suite("Values of the API")
 struct ValueTests {
-    @Test("a time is written with microseconds in UTC and read back exactly", arguments: [
-        (0, "1970-01-01T00:00:00.000000Z"), (951_782_399_999_999, "2000-02-28T23:59:59.999999Z"), (951_868_799_000_001, "2000-02-29T23:59:59.000001Z"),
-        (-1, "1969-12-31T23:59:59.999999Z"), (4_102_444_800_000_000, "2100-01-01T00:00:00.000000Z"),
-    ])
+    @Test(
+        "a time is written with microseconds in UTC and read back exactly",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000000Z"), (951_782_399_999_999, "2000-02-28T23:59:59.999999Z"),
+            (951_868_799_000_001, "2000-02-29T23:59:59.000001Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"), (4_102_444_800_000_000, "2100-01-01T00:00:00.000000Z"),
+        ])
     func timesRoundTrip(_ microseconds: Int, _ text: String) {
         let time = APITime(Timestamp(microseconds: Int64(microseconds)))
         #expect(time.description == text)
@@ -26,12 +29,19 @@ struct ValueTests {
         }
     }
 
-    @Test("offsets and fractions of any length are understood", arguments: ["2026-01-01T01:30:00.5+01:30", "2026-01-01t00:00:00.500000999Z", "2025-12-31T23:00:00.5-01:00"])
+    @Test(
+        "offsets and fractions of any length are understood",
+        arguments: ["2026-01-01T01:30:00.5+01:30", "2026-01-01t00:00:00.500000999Z", "2025-12-31T23:00:00.5-01:00"])
     func readsTimes(_ text: String) {
         #expect(APITime(text)?.description == "2026-01-01T00:00:00.500000Z")
     }
 
-    @Test("what isn't a time is none", arguments: ["", "2026-01-01", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx", "2026-1-1T00:00:00Z"])
+    @Test(
+        "what isn't a time is none",
+        arguments: [
+            "", "2026-01-01", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx", "2026-1-1T00:00:00Z",
+        ])
     func refusesTimes(_ text: String) {
         #expect(APITime(text) == nil)
     }
@@ -46,7 +56,9 @@ struct ValueTests {
         }
     }
 
-    @Test("base64 that isn't padded, clean or canonical is refused", arguments: ["a", "ab", "abc", "ab=c", "a===", "ab\n=", "YR==", "YWJ=", "====", "-_=="])
+    @Test(
+        "base64 that isn't padded, clean or canonical is refused",
+        arguments: ["a", "ab", "abc", "ab=c", "a===", "ab\n=", "YR==", "YWJ=", "====", "-_=="])
     func refusesBase64(_ text: String) {
         #expect(Base64.decode(text) == nil)
     }

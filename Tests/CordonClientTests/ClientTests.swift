@@ -21,7 +21,8 @@ struct ClientTests {
     }
 
     private func client(_ server: ScriptedServer, patience: Duration = .seconds(30)) throws -> CordonClient {
-        var client = try CordonClient(Credentials(url: "http://127.0.0.1:\(server.port)", tokenID: "id", tokenSecret: "secret"))
+        var client = try CordonClient(
+            Credentials(url: "http://127.0.0.1:\(server.port)", tokenID: "id", tokenSecret: "secret"))
         client.patience = patience
         return client
     }
@@ -68,10 +69,13 @@ struct ClientTests {
     func repeatsStart() async throws {
         let journal = Journal()
         let exec = Exec(
-            id: "e", sandboxID: "sb-x", argv: ["x"], workdir: nil, user: nil, timeoutSeconds: nil, onFull: "pause", stdout: "keep",
-            stderr: "keep", state: "running", createdAt: try #require(APITime("2026-01-01T00:00:00Z")), startedAt: nil, result: nil)
+            id: "e", sandboxID: "sb-x", argv: ["x"], workdir: nil, user: nil, timeoutSeconds: nil, onFull: "pause",
+            stdout: "keep",
+            stderr: "keep", state: "running", createdAt: try #require(APITime("2026-01-01T00:00:00Z")), startedAt: nil,
+            result: nil)
         let answer = try JSONText.encode(exec)
-        let unavailable = Array(#"{"type":"t","title":"t","status":503,"detail":"d","code":"unavailable","request_id":"r"}"#.utf8)
+        let unavailable = Array(
+            #"{"type":"t","title":"t","status":503,"detail":"d","code":"unavailable","request_id":"r"}"#.utf8)
         try await ScriptedServer.run { request in
             switch journal.note(request) {
             case 1: .hangUp
@@ -118,7 +122,9 @@ struct ClientTests {
     @Test("a refusal isn't repeated and carries the problem")
     func reportsProblem() async throws {
         let journal = Journal()
-        let problem = Array(#"{"type":"t","title":"t","status":404,"detail":"there is no sandbox x","code":"not_found","request_id":"r"}"#.utf8)
+        let problem = Array(
+            #"{"type":"t","title":"t","status":404,"detail":"there is no sandbox x","code":"not_found","request_id":"r"}"#
+                .utf8)
         try await ScriptedServer.run { request in
             _ = journal.note(request)
             return .answer(status: 404, headers: ["Content-Type": "application/problem+json"], body: problem)
@@ -143,19 +149,28 @@ struct ClientTests {
     @Test("credentials come from the path, the variables, or the file they name; nothing else is asked")
     func findsCredentials() throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "cordon-\(UUID().uuidString).json").path
-        try Data(#"{"url":"http://a:1","grpc_url":"x","token_id":"i","token_secret":"s"}"#.utf8).write(to: URL(filePath: path))
+        try Data(#"{"url":"http://a:1","grpc_url":"x","token_id":"i","token_secret":"s"}"#.utf8).write(
+            to: URL(filePath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
         #expect(try Credentials.find(path: path, environment: [:]).tokenID == "i")
-        #expect(try Credentials.find(environment: ["CORDON_CREDENTIALS": path, "CORDON_URL": "http://b:2"]).url == "http://b:2")
-        let own = try Credentials.find(environment: ["CORDON_TOKEN_ID": "x", "CORDON_TOKEN_SECRET": "y", "CORDON_CREDENTIALS": path])
+        #expect(
+            try Credentials.find(environment: ["CORDON_CREDENTIALS": path, "CORDON_URL": "http://b:2"]).url
+                == "http://b:2")
+        let own = try Credentials.find(environment: [
+            "CORDON_TOKEN_ID": "x", "CORDON_TOKEN_SECRET": "y", "CORDON_CREDENTIALS": path,
+        ])
         #expect(own.tokenID == "x" && own.tokenSecret == "y")
         #expect(throws: ClientError.self) { try Credentials.find(path: "/nowhere", environment: [:]) }
     }
 
-    @Test("a command's end is the status that a shell expects", arguments: [
-        ("exited", 3, nil, 3), ("signalled", nil, 11, 139), ("timed_out", nil, 9, 124), ("idle_timed_out", nil, nil, 124),
-        ("out_of_memory", nil, 9, 137), ("failed_to_start", nil, nil, 127), ("terminated", nil, 15, 143), ("supervisor_lost", nil, nil, 125),
-    ] as [(String, Int?, Int?, Int32)])
+    @Test(
+        "a command's end is the status that a shell expects",
+        arguments: [
+            ("exited", 3, nil, 3), ("signalled", nil, 11, 139), ("timed_out", nil, 9, 124),
+            ("idle_timed_out", nil, nil, 124),
+            ("out_of_memory", nil, 9, 137), ("failed_to_start", nil, nil, 127), ("terminated", nil, 15, 143),
+            ("supervisor_lost", nil, nil, 125),
+        ] as [(String, Int?, Int?, Int32)])
     func mapsEndings(_ reason: String, _ code: Int?, _ signal: Int?, _ status: Int32) throws {
         let at = try #require(APITime("2026-01-01T00:00:00Z"))
         let result = EndResult(reason: reason, exitCode: code, signal: signal, waitStatus: nil, detail: nil, at: at)

@@ -14,7 +14,9 @@ struct SeenRequest: Sendable {
 /// What the scripted server does with one request.
 enum ScriptedAnswer: Sendable {
     /// An answer; with `cutAfter`, only so many bytes of the body, and then the connection breaks.
-    case answer(status: Int = 200, headers: [String: String] = [:], body: [UInt8], trailers: [String: String] = [:], cutAfter: Int? = nil)
+    case answer(
+        status: Int = 200, headers: [String: String] = [:], body: [UInt8], trailers: [String: String] = [:],
+        cutAfter: Int? = nil)
     /// The connection breaks without a word.
     case hangUp
 }
@@ -65,7 +67,8 @@ private final class ScriptHandler: ChannelInboundHandler {
         switch unwrapInboundIn(data) {
         case .head(let head):
             let headers = head.headers.map { ($0.name.lowercased(), $0.value) }
-            request = SeenRequest(method: head.method.rawValue, uri: head.uri, headers: Dictionary(headers) { $1 }, body: [])
+            request = SeenRequest(
+                method: head.method.rawValue, uri: head.uri, headers: Dictionary(headers) { $1 }, body: [])
         case .body(let bytes): request.body += bytes.readableBytesView
         case .end: answer(context)
         }
@@ -78,8 +81,11 @@ private final class ScriptHandler: ChannelInboundHandler {
         }
         var fields = HTTPHeaders(headers.map { ($0.key, $0.value) })
         fields.add(name: "Transfer-Encoding", value: "chunked")
-        context.write(wrapOutboundOut(.head(.init(version: .http1_1, status: .init(statusCode: status), headers: fields))), promise: nil)
-        context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body.prefix(cut ?? body.count))))), promise: nil)
+        context.write(
+            wrapOutboundOut(.head(.init(version: .http1_1, status: .init(statusCode: status), headers: fields))),
+            promise: nil)
+        context.write(
+            wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body.prefix(cut ?? body.count))))), promise: nil)
         if cut == nil {
             context.write(wrapOutboundOut(.end(HTTPHeaders(trailers.map { ($0.key, $0.value) }))), promise: nil)
         }

@@ -53,7 +53,9 @@ extension HostCensus {
                 add("mount inside", lines.count)
             }
         }
-        for interface in names(in: "/sys/class/net") where interface.contains(instance.id) { add("interface \(interface)") }
+        for interface in names(in: "/sys/class/net") where interface.contains(instance.id) {
+            add("interface \(interface)")
+        }
     }
 
     private static func mountPoint(_ line: Substring, _ instance: Instance) -> String {
@@ -72,7 +74,9 @@ extension HostCensus {
 
     private mutating func countGroup(_ path: String, _ instance: Instance) {
         var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else { return }
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else {
+            return
+        }
         add("cgroup \(instance.plain(path))")
         for child in names(in: path) where !child.contains(".") && child != "tasks" {
             countGroup("\(path)/\(child)", instance)
@@ -88,7 +92,9 @@ extension HostCensus {
                 if target.contains("/data/service/live.db") { continue }
                 // socket:[123], pipe:[123], net:[123], anon_inode:[eventpoll], a path
                 let isNamed = target.hasPrefix("/") || target.hasPrefix("anon")
-                add("descriptor of \(member.role) \(isNamed ? instance.plain(target) : String(target.prefix { $0 != "[" }))")
+                add(
+                    "descriptor of \(member.role) \(isNamed ? instance.plain(target) : String(target.prefix { $0 != "[" }))"
+                )
             }
         }
     }

@@ -37,7 +37,8 @@ struct LeakClient: Sendable {
     }
 
     /// Asks until there is an answer that isn't "not now".
-    func call(_ method: String, _ path: String, _ body: [String: Any]? = nil, key: String? = nil) async throws -> Reply {
+    func call(_ method: String, _ path: String, _ body: [String: Any]? = nil, key: String? = nil) async throws -> Reply
+    {
         var last = ""
         for _ in 0..<600 {
             do {
@@ -69,7 +70,8 @@ struct LeakClient: Sendable {
     /// Starts an exec. With `wait` the answer is its result.
     @discardableResult
     func exec(
-        _ argv: [String], in sandbox: String, id: String = "x-" + UUID().uuidString, wait: Bool = false, timeout: Double? = nil
+        _ argv: [String], in sandbox: String, id: String = "x-" + UUID().uuidString, wait: Bool = false,
+        timeout: Double? = nil
     ) async throws -> Reply {
         var body: [String: Any] = ["argv": argv, "exec_id": id]
         if wait { body["wait"] = true }

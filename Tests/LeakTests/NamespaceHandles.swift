@@ -3,9 +3,10 @@ import Foundation
 /// Namespaces remembered by handle while something lives in them: whether one is still there can be
 /// asked later, even when no process and no mount shows it (nsfs handles, Linux 6.18 and later).
 final class NamespaceHandles: @unchecked Sendable {
-    private typealias NameToHandle = @convention(c) (
-        Int32, UnsafePointer<CChar>, UnsafeMutableRawPointer, UnsafeMutablePointer<Int32>, Int32
-    ) -> Int32
+    private typealias NameToHandle =
+        @convention(c) (
+            Int32, UnsafePointer<CChar>, UnsafeMutableRawPointer, UnsafeMutablePointer<Int32>, Int32
+        ) -> Int32
     private typealias OpenByHandle = @convention(c) (Int32, UnsafeMutableRawPointer, Int32) -> Int32
 
     private let toHandle: NameToHandle

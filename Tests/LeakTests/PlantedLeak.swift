@@ -30,7 +30,8 @@ struct PlantedLeak {
         let user = 0x7000_0000 + (block * 64 + 60) * 65_536
         let groups = ["memory", "pids", "unified"].map { "/sys/fs/cgroup/\($0)/\(instance.group)" }
             .filter { FileManager.default.fileExists(atPath: $0) }
-        return processes(user, groups) + mounts(instance, launcher) + groups.map { group("\($0)/m00leaked0000", instance) }
+        return processes(user, groups) + mounts(instance, launcher)
+            + groups.map { group("\($0)/m00leaked0000", instance) }
             + [descriptor("launcher", instance.runDirectory + "/launcher.sock"), connection(service)]
             + files(instance, user) + [interface(instance)]
     }
@@ -40,7 +41,10 @@ struct PlantedLeak {
         return PlantedLeak(item: item) {
             let started = try spawn("/usr/bin/env", arguments)
             process = started
-            if let group { try "\(started.processIdentifier)".write(toFile: group + "/cgroup.procs", atomically: false, encoding: .utf8) }
+            if let group {
+                try "\(started.processIdentifier)".write(
+                    toFile: group + "/cgroup.procs", atomically: false, encoding: .utf8)
+            }
             // Until it is what it becomes.
             while text(of: "/proc/\(started.processIdentifier)/comm") != "sleep\n" {
                 guard started.isRunning else { throw ServiceInstance.Unavailable("\(arguments) ended") }
@@ -81,7 +85,9 @@ struct PlantedLeak {
                 try await must("/usr/bin/umount", [point + "/data/service"])
             },
             PlantedLeak(item: "mount of launcher") {
-                try await must("/usr/bin/nsenter", ["-m", "-t", "\(launcher)", "mount", "-t", "tmpfs", "leak", instance.storage + "/slots"])
+                try await must(
+                    "/usr/bin/nsenter",
+                    ["-m", "-t", "\(launcher)", "mount", "-t", "tmpfs", "leak", instance.storage + "/slots"])
             } remove: {
                 try await must("/usr/bin/nsenter", ["-m", "-t", "\(launcher)", "umount", instance.storage + "/slots"])
             },
@@ -98,12 +104,15 @@ struct PlantedLeak {
 
     /// A connection that its peer keeps open is a descriptor of its peer's.
     private static func descriptor(_ role: String, _ path: String) -> PlantedLeak {
-        holderProgram("descriptor of \(role) socket:", "import socket,sys,time;s=socket.socket(socket.AF_UNIX);s.connect('\(path)')")
+        holderProgram(
+            "descriptor of \(role) socket:",
+            "import socket,sys,time;s=socket.socket(socket.AF_UNIX);s.connect('\(path)')")
     }
 
     private static func connection(_ service: ServiceInstance) -> PlantedLeak {
         let port = service.url.split(separator: ":").last ?? ""
-        return holderProgram("descriptor of cordond socket:", "import socket,time;s=socket.create_connection(('127.0.0.1',\(port)))")
+        return holderProgram(
+            "descriptor of cordond socket:", "import socket,time;s=socket.create_connection(('127.0.0.1',\(port)))")
     }
 
     private static func holderProgram(_ item: String, _ program: String) -> PlantedLeak {

@@ -4,7 +4,9 @@ import ServiceSupport
 extension HostCensus {
     /// Waits until the instance has exactly what it had before, and returns what is different in the
     /// end: nothing, or what has leaked. Waits longer for as long as something still changes.
-    static func settle(_ service: ServiceInstance, to before: HostCensus, ignoring prefix: String? = nil) async throws -> [String] {
+    static func settle(_ service: ServiceInstance, to before: HostCensus, ignoring prefix: String? = nil) async throws
+        -> [String]
+    {
         let wanted = prefix.map { before.without($0) } ?? before
         var last: HostCensus?
         var unchanged = 0

@@ -93,7 +93,8 @@ struct Cycles: Sendable {
 
     private func end(_ way: WayToEnd) async throws -> String? {
         switch way {
-        case .mainExits: return try await client.ending(of: create(["argv": ["sh", "-c", "echo out; echo err >&2; exit 3"]]))
+        case .mainExits:
+            return try await client.ending(of: create(["argv": ["sh", "-c", "echo out; echo err >&2; exit 3"]]))
         case .mainKilled: return try await client.ending(of: create(["argv": ["sh", "-c", "kill -9 $$"]]))
         case .lifetimeOver:
             return try await client.ending(of: create(["argv": ["sleep", "1000"], "timeout_seconds": 0.5]))
@@ -159,7 +160,10 @@ struct Cycles: Sendable {
         async let reading = ServiceInstance.program("/usr/bin/curl", header + ["\(base)/yes/stdout?follow=true"])
         async let writing = ServiceInstance.program(
             "/usr/bin/curl",
-            header + ["-X", "POST", "-T", "/dev/zero", "-H", "Content-Type: application/octet-stream", "\(base)/deaf/stdin?offset=0"])
+            header + [
+                "-X", "POST", "-T", "/dev/zero", "-H", "Content-Type: application/octet-stream",
+                "\(base)/deaf/stdin?offset=0",
+            ])
         _ = try await (reading, writing)
     }
 }

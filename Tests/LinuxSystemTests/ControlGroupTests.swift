@@ -30,7 +30,10 @@ struct ControlGroupLayoutTests {
                     36 31 0:32 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
                     """))
         #expect(layout.unified == "/sys/fs/cgroup/unified")
-        #expect(layout.legacy == ["cpu": "/sys/fs/cgroup/cpu", "memory": "/sys/fs/cgroup/memory", "pids": "/sys/fs/cgroup/pids"])
+        #expect(
+            layout.legacy == [
+                "cpu": "/sys/fs/cgroup/cpu", "memory": "/sys/fs/cgroup/memory", "pids": "/sys/fs/cgroup/pids",
+            ])
         let group = ControlGroup(layout: layout, path: "a/b")
         #expect(group.directories.first == "/sys/fs/cgroup/unified/a/b")
         #expect(Set(group.directories).count == 4)
@@ -47,13 +50,16 @@ struct ControlGroupLayoutTests {
         #expect(layout.legacy == ["cpu": "/sys/fs/cgroup/cpu,cpuacct"])
     }
 
-    @Test("without a v2 tree there is no layout", arguments: ["", "garbage", "1 2 - cgroup2", "32 31 0:28 / /c rw - cgroup cgroup rw,pids"])
+    @Test(
+        "without a v2 tree there is no layout",
+        arguments: ["", "garbage", "1 2 - cgroup2", "32 31 0:28 / /c rw - cgroup cgroup rw,pids"])
     func none(_ text: String) { #expect(ControlGroupLayout(mountInfo: text) == nil) }
 }
 
 @Suite("A control group")
 struct ControlGroupTests {
-    private static let limits = GroupLimits(memoryBytes: 64 << 20, cpuMillicores: 1500, cpuWeightMillicores: 250, pids: 42)
+    private static let limits = GroupLimits(
+        memoryBytes: 64 << 20, cpuMillicores: 1500, cpuWeightMillicores: 250, pids: 42)
 
     /// v2 controllers can't be had on hybrid machines: their files are plain ones here, as a Debian 12
     /// host shows them. What the kernel makes of the values is not tested by this.
@@ -64,13 +70,18 @@ struct ControlGroupTests {
             let group = ControlGroup(layout: layout, path: "g")
             try group.create()
             let tree = try directory.directory("g")
-            for name in ["memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max", "cgroup.subtree_control", "cgroup.kill"] {
+            for name in [
+                "memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max", "cgroup.subtree_control",
+                "cgroup.kill",
+            ] {
                 try tree.replace(name, with: [])
             }
             try tree.replace("memory.events", with: Array("low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\n".utf8))
             try tree.replace("cgroup.events", with: Array("populated 1\nfrozen 0\n".utf8))
             try group.apply(Self.limits)
-            func text(_ name: String) throws -> String { String(decoding: try #require(try tree.read(name)), as: UTF8.self) }
+            func text(_ name: String) throws -> String {
+                String(decoding: try #require(try tree.read(name)), as: UTF8.self)
+            }
             #expect(try text("memory.max") == "67108864")
             #expect(try text("memory.swap.max") == "0")
             #expect(try text("cpu.max") == "150000 100000")
@@ -88,7 +99,8 @@ struct ControlGroupTests {
 
     private func withGroup(_ body: (ControlGroup) throws -> Void) throws {
         guard getuid() == 0 else { return }
-        let group = ControlGroup(layout: try .detect(), path: "cordon-unit-\(getpid())-\(UInt32.random(in: 0...UInt32.max))")
+        let group = ControlGroup(
+            layout: try .detect(), path: "cordon-unit-\(getpid())-\(UInt32.random(in: 0...UInt32.max))")
         try group.create()
         defer {
             try? group.kill()
@@ -141,10 +153,13 @@ struct ControlGroupTests {
 
 @Suite("A sandbox's user namespace")
 struct UserNamespaceTests {
-    @Test("nothing can be nested in it, whatever kind of namespace", arguments: [0x1000_0000, 0x2000_0000, 0x2_0000, 0x4000_0000, 0x0800_0000, 0x0400_0000, 0x0200_0000] as [Int32])
+    @Test(
+        "nothing can be nested in it, whatever kind of namespace",
+        arguments: [0x1000_0000, 0x2000_0000, 0x2_0000, 0x4000_0000, 0x0800_0000, 0x0400_0000, 0x0200_0000] as [Int32])
     func nesting(_ kind: Int32) throws {
         guard getuid() == 0 else { return }
-        let namespace = Descriptor(owning: try check(cordon_user_namespace(0x7000_0000 + 65_536 * 32, 65_536), "user namespace"))
+        let namespace = Descriptor(
+            owning: try check(cordon_user_namespace(0x7000_0000 + 65_536 * 32, 65_536), "user namespace"))
         let child = fork_()
         if child == 0 {
             guard cordon_setns(namespace.raw, cordon_clone_newuser) == 0 else { _exit(2) }

@@ -13,7 +13,9 @@ struct DirectoryTests {
             try directory.replace("record", with: [UInt8](repeating: 0, count: size))
             let isDone = Atomic(false)
             let writer = Worker {
-                for round in 1...300 { try? directory.replace("record", with: [UInt8](repeating: UInt8(round % 256), count: size)) }
+                for round in 1...300 {
+                    try? directory.replace("record", with: [UInt8](repeating: UInt8(round % 256), count: size))
+                }
                 isDone.store(true, ordering: .releasing)
             }
             while !isDone.load(ordering: .acquiring) {
@@ -34,7 +36,9 @@ struct DirectoryTests {
         }
     }
 
-    @Test("no part of a name may be a link, nor lead out", arguments: ["link", "link/file", "../x", "/etc/passwd", "sub/../../x"])
+    @Test(
+        "no part of a name may be a link, nor lead out",
+        arguments: ["link", "link/file", "../x", "/etc/passwd", "sub/../../x"])
     func linksAreRefused(_ name: String) throws {
         try withDirectory { directory in
             try check(symlinkat("/etc", directory.raw, "link"), "symlink")

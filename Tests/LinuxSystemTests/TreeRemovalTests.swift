@@ -20,7 +20,9 @@ struct TreeRemovalTests {
         try withDirectory { directory in
             let tree = try directory.make("tree")
             // Repaired into text, the first two would be the same name, and nobody's.
-            let names: [[UInt8]] = [[0xff], [0xfe, 0x80], [0xc3], Array("a\nb".utf8), [1, 2, 3], Array("…".utf8), [0xed, 0xa0, 0x80]]
+            let names: [[UInt8]] = [
+                [0xff], [0xfe, 0x80], [0xc3], Array("a\nb".utf8), [1, 2, 3], Array("…".utf8), [0xed, 0xa0, 0x80],
+            ]
             for (index, name) in names.enumerated() {
                 let path = name.map { CChar(bitPattern: $0) } + [0]
                 if index % 2 == 0 {
@@ -68,7 +70,9 @@ struct TreeRemovalTests {
     func wide() throws {
         try withDirectory { directory in
             let tree = try directory.make("tree")
-            for number in 0..<20_000 { close(try check(openat(tree.raw, "f\(number)", O_WRONLY | O_CREAT, 0o600), "open")) }
+            for number in 0..<20_000 {
+                close(try check(openat(tree.raw, "f\(number)", O_WRONLY | O_CREAT, 0o600), "open"))
+            }
             try remove("tree", in: directory)
         }
     }

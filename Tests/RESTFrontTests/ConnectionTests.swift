@@ -4,7 +4,12 @@ import Testing
 
 @Suite("Connections to the REST front")
 struct ConnectionTests {
-    @Test("what isn't HTTP gets a problem document and is closed", arguments: ["garbage\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /healthz HTTP/1.1\r\nBad Name: x\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\r\n\r\n"])
+    @Test(
+        "what isn't HTTP gets a problem document and is closed",
+        arguments: [
+            "garbage\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /healthz HTTP/1.1\r\nBad Name: x\r\n\r\n",
+            "\u{16}\u{3}\u{1}\u{2}\r\n\r\n",
+        ])
     func refusesGarbage(_ text: String) async throws {
         try await withFront { front in
             let connection = try front.connect()
@@ -21,7 +26,8 @@ struct ConnectionTests {
     func pipelinedGarbage() async throws {
         try await withFront { front in
             let connection = try front.connect()
-            try await connection.send(TestFront.head("GET", "/healthz") + TestFront.head("GET", "/readyz") + "rubbish\r\n\r\n")
+            try await connection.send(
+                TestFront.head("GET", "/healthz") + TestFront.head("GET", "/readyz") + "rubbish\r\n\r\n")
             #expect(try await connection.receive().status == 200)
             #expect(try await connection.receive().text.contains("ready"))
             #expect(try await connection.receive().status == 400)
@@ -34,18 +40,23 @@ struct ConnectionTests {
         try await withFront { front in
             let connection = try front.connect()
             try await connection.send(
-                TestFront.head("POST", "/v1/sandboxes", headers: ["Transfer-Encoding": "chunked", "Content-Type": "application/json"]) + "zz\r\n{}")
+                TestFront.head(
+                    "POST", "/v1/sandboxes",
+                    headers: ["Transfer-Encoding": "chunked", "Content-Type": "application/json"]) + "zz\r\n{}")
             #expect(try await connection.receive().status == 400)
             #expect(try await connection.isClosedByPeer())
             #expect(front.service.update { $0.sandboxes.isEmpty })
         }
     }
 
-    @Test("an oversized target, field or number of fields is 431", arguments: [
-        "GET /\(String(repeating: "x", count: 20_000)) HTTP/1.1\r\n", "GET / HTTP/1.1\r\nA: \(String(repeating: "x", count: 20_000))\r\n",
-        "GET / HTTP/1.1\r\n" + String(repeating: "A: \(String(repeating: "x", count: 10_000))\r\n", count: 7),
-        "GET / HTTP/1.1\r\n" + String(repeating: "A: x\r\n", count: 101),
-    ])
+    @Test(
+        "an oversized target, field or number of fields is 431",
+        arguments: [
+            "GET /\(String(repeating: "x", count: 20_000)) HTTP/1.1\r\n",
+            "GET / HTTP/1.1\r\nA: \(String(repeating: "x", count: 20_000))\r\n",
+            "GET / HTTP/1.1\r\n" + String(repeating: "A: \(String(repeating: "x", count: 10_000))\r\n", count: 7),
+            "GET / HTTP/1.1\r\n" + String(repeating: "A: x\r\n", count: 101),
+        ])
     func boundsHead(_ text: String) async throws {
         try await withFront { front in
             let connection = try front.connect()
@@ -68,7 +79,9 @@ struct ConnectionTests {
             try await slow.send("GET /healthz HTTP/1.1\r\nHost:")
             #expect(try await slow.isClosedByPeer())
             let half = try front.connect()
-            try await half.send(TestFront.head("POST", "/v1/sandboxes", headers: ["Content-Type": "application/json"], length: 10) + "{")
+            try await half.send(
+                TestFront.head("POST", "/v1/sandboxes", headers: ["Content-Type": "application/json"], length: 10) + "{"
+            )
             #expect((try? await half.receive()).map { $0.status == 400 } ?? true)
             #expect(try await half.isClosedByPeer())
             let used = try front.connect()
@@ -136,7 +149,8 @@ struct ConnectionTests {
         try await withFront { front in
             let connection = try front.connect()
             try await connection.send(
-                "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n")
+                "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n"
+            )
             #expect(try await connection.receive().status == 200)
             #expect(try await connection.isClosedByPeer())
         }

@@ -49,7 +49,9 @@ struct Contract: @unchecked Sendable {
         var violations: [String] = []
         for (name, header) in try resolve(described["headers"]) {
             let header = try resolve(header)
-            if header["required"] as? Bool == true, response.headers[name.lowercased()] == nil { violations.append("no \(name)") }
+            if header["required"] as? Bool == true, response.headers[name.lowercased()] == nil {
+                violations.append("no \(name)")
+            }
         }
         guard let content = described["content"] else {
             return response.body.isEmpty ? violations : violations + ["a body where none is described"]
@@ -57,7 +59,8 @@ struct Contract: @unchecked Sendable {
         let type = response.headers["content-type"] ?? ""
         guard let media = try resolve(content)[type] else { return violations + ["\(type) isn't described"] }
         if type.hasSuffix("json"), type != "application/x-ndjson", let schema = try resolve(media)["schema"] {
-            violations += try check(JSONSerialization.jsonObject(with: Data(response.body), options: .fragmentsAllowed), schema, "$")
+            violations += try check(
+                JSONSerialization.jsonObject(with: Data(response.body), options: .fragmentsAllowed), schema, "$")
         }
         return violations
     }
@@ -69,11 +72,17 @@ struct Contract: @unchecked Sendable {
             let fits = try choices.filter { try check(value, $0, path).isEmpty }.count
             if fits != 1 { wrong.append("\(path) fits \(fits) of oneOf") }
         }
-        if let types = (schema["type"] as? [String]) ?? (schema["type"] as? String).map({ [$0] }), !types.contains(where: { fits(value, $0) }) {
+        if let types = (schema["type"] as? [String]) ?? (schema["type"] as? String).map({ [$0] }),
+            !types.contains(where: { fits(value, $0) })
+        {
             return wrong + ["\(path) is no \(types)"]
         }
-        if let choices = schema["enum"] as? [String], !choices.contains("\(value)") { wrong.append("\(path): \(value) isn't in the enum") }
-        if let number = value as? NSNumber, let least = schema["minimum"] as? NSNumber, number.doubleValue < least.doubleValue {
+        if let choices = schema["enum"] as? [String], !choices.contains("\(value)") {
+            wrong.append("\(path): \(value) isn't in the enum")
+        }
+        if let number = value as? NSNumber, let least = schema["minimum"] as? NSNumber,
+            number.doubleValue < least.doubleValue
+        {
             wrong.append("\(path) is too small")
         }
         if let text = value as? String, let pattern = schema["pattern"] as? String,
@@ -91,7 +100,9 @@ struct Contract: @unchecked Sendable {
     private func checkObject(_ object: [String: Any], _ schema: [String: Any], _ path: String) throws -> [String] {
         var wrong: [String] = []
         let properties = schema["properties"] as? [String: Any] ?? [:]
-        for name in schema["required"] as? [String] ?? [] where object[name] == nil { wrong.append("\(path).\(name) is missing") }
+        for name in schema["required"] as? [String] ?? [] where object[name] == nil {
+            wrong.append("\(path).\(name) is missing")
+        }
         for (name, member) in object {
             if let property = properties[name] {
                 wrong += try check(member, property, "\(path).\(name)")

@@ -64,17 +64,22 @@ struct ContractTests {
     func answersAsDescribed() async throws {
         let contract = try Contract()
         try await withFront { front in
-            let (id, path) = try await front.makeSandbox(#"{"app":"a","name":"n","argv":["cat"],"cpu":{"limit":1},"tags":{"x":"y"},"idle_timeout_seconds":9}"#)
+            let (id, path) = try await front.makeSandbox(
+                #"{"app":"a","name":"n","argv":["cat"],"cpu":{"limit":1},"tags":{"x":"y"},"idle_timeout_seconds":9}"#)
             let exec = try front.makeExec(id, stdout: FakeStream(bytes: [1, 2, 3]), stderr: FakeStream(bytes: []))
             front.service.update {
                 $0.logs = [LogEntry(stream: .stdout, offset: 0, length: 3, at: .now(), monotonic: 1)]
             }
             let patterns = [path: "/v1/sandboxes/{id}", exec: "/v1/sandboxes/{id}/execs/{exec}"]
             var seen: Set<String> = []
-            func hold(_ method: String, _ base: String, _ rest: String = "", json: String? = nil, body: [UInt8]? = nil, gives expected: Int) async throws {
+            func hold(
+                _ method: String, _ base: String, _ rest: String = "", json: String? = nil, body: [UInt8]? = nil,
+                gives expected: Int
+            ) async throws {
                 let bare = String(rest.prefix { $0 != "?" })
                 let pattern = patterns[base].map { $0 + bare } ?? base
-                let response = try await front.ask(method, base + rest, json: json, body: body, authorized: expected != 401)
+                let response = try await front.ask(
+                    method, base + rest, json: json, body: body, authorized: expected != 401)
                 #expect(response.status == expected, "\(method) \(base)\(rest): \(response.text)")
                 let violations = try contract.violations(response, of: method, pattern)
                 #expect(violations.isEmpty, "\(method) \(pattern) \(expected): \(violations) \(response.text)")
@@ -83,7 +88,9 @@ struct ContractTests {
             try await hold("GET", "/healthz", gives: 200)
             try await hold("GET", "/readyz", gives: 200)
             try await hold("GET", "/openapi.yaml", gives: 200)
-            for (json, status) in [("{}", 201), (#"{"image":"x"}"#, 501), ("{", 400), (#"{"app":"a","name":"n"}"#, 409)] {
+            for (json, status) in [
+                ("{}", 201), (#"{"image":"x"}"#, 501), ("{", 400), (#"{"app":"a","name":"n"}"#, 409),
+            ] {
                 try await hold("POST", "/v1/sandboxes", json: json, gives: status)
             }
             try await hold("POST", "/v1/sandboxes", json: String(repeating: " ", count: 1 << 20) + "{}", gives: 413)
@@ -128,7 +135,10 @@ struct ContractTests {
         let contract = try Contract()
         let schema: [String: Any] = ["$ref": "#/components/schemas/Stdin"]
         #expect(try contract.check(["accepted": 1, "closed": true], schema, "$").isEmpty)
-        for wrong in [["accepted": 1], ["accepted": -1, "closed": true], ["accepted": "1", "closed": true], ["accepted": 1, "closed": 1], ["accepted": 1, "closed": true, "more": 1]] as [[String: Any]] {
+        for wrong in [
+            ["accepted": 1], ["accepted": -1, "closed": true], ["accepted": "1", "closed": true],
+            ["accepted": 1, "closed": 1], ["accepted": 1, "closed": true, "more": 1],
+        ] as [[String: Any]] {
             #expect(try !contract.check(wrong, schema, "$").isEmpty, "\(wrong)")
         }
     }

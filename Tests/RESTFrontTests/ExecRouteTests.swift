@@ -11,7 +11,9 @@ struct ExecRouteTests {
             let (id, path) = try await front.makeSandbox(#"{"argv":["sleep"]}"#)
             let started = try await front.ask(
                 "POST", path + "/execs",
-                json: #"{"argv":["sleep","9"],"exec_id":"mine","env":{"A":"b"},"workdir":"/","user":"1000:1000","timeout_seconds":1.5,"on_full":"drop","stdout":"keep","stderr":"discard"}"#)
+                json:
+                    #"{"argv":["sleep","9"],"exec_id":"mine","env":{"A":"b"},"workdir":"/","user":"1000:1000","timeout_seconds":1.5,"on_full":"drop","stdout":"keep","stderr":"discard"}"#
+            )
             #expect(started.status == 201)
             #expect(started.headers["location"] == path + "/execs/mine")
             let mine = try unwrap(ExecID("mine"))
@@ -20,7 +22,9 @@ struct ExecRouteTests {
             #expect((try await front.ask("GET", path + "/execs").json()["execs"] as? [Any])?.count == 2)
             #expect(try await front.ask("GET", path + "/execs/mine/wait?timeout_seconds=0").text == #"{"result":null}"#)
             for signal in ["15", "\"TERM\"", "\"SIGINT\"", "\"kill\""] {
-                #expect(try await front.ask("POST", path + "/execs/mine/signal", json: "{\"signal\":\(signal)}").status == 204)
+                #expect(
+                    try await front.ask("POST", path + "/execs/mine/signal", json: "{\"signal\":\(signal)}").status
+                        == 204)
             }
             let fake = try front.service.fake(mine, in: id)
             #expect(fake.signals == [15, 15, 2, 9])
@@ -55,7 +59,8 @@ struct ExecRouteTests {
             let body = try JSONSerialization.data(withJSONObject: ["argv": ["cat"], "wait": true, "stdin": text])
             let response = try await front.ask("POST", path + "/execs", json: String(decoding: body, as: UTF8.self))
             #expect(try response.json()["stdout"] as? String == text)
-            let binary = try await front.ask("POST", path + "/execs", json: #"{"argv":["cat"],"wait":true,"stdin_base64":"AP8="}"#)
+            let binary = try await front.ask(
+                "POST", path + "/execs", json: #"{"argv":["cat"],"wait":true,"stdin_base64":"AP8="}"#)
             #expect(try binary.json()["stdout_base64"] as? String == "AP8=")
             #expect(try binary.json()["stdout_bytes"] as? Int == 2)
         }
@@ -74,7 +79,8 @@ struct ExecRouteTests {
                 ExecSpec(id: exec, command: try CommandSpec(argv: ["x"])), to: id,
                 stdout: FakeStream(bytes: Array(String(repeating: "é€", count: 4).utf8)),
                 stderr: FakeStream(bytes: [UInt8](repeating: 0xff, count: 30)), status: .ended(ending))
-            let response = try await front.ask("POST", path + "/execs", json: #"{"argv":["x"],"exec_id":"e","wait":true}"#)
+            let response = try await front.ask(
+                "POST", path + "/execs", json: #"{"argv":["x"],"exec_id":"e","wait":true}"#)
             let body = try response.json()
             let shown = try unwrap(body["stdout"] as? String)
             #expect(String(repeating: "é€", count: 4).hasPrefix(shown))
@@ -93,7 +99,9 @@ struct ExecRouteTests {
             let connection = try front.connect()
             let json = #"{"argv":["sleep"],"exec_id":"long","wait":true}"#
             try await connection.send(
-                TestFront.head("POST", path + "/execs", headers: ["Content-Type": "application/json"], length: json.utf8.count) + json)
+                TestFront.head(
+                    "POST", path + "/execs", headers: ["Content-Type": "application/json"], length: json.utf8.count)
+                    + json)
             #expect(try await eventually { front.service.update { $0.waits } == 1 })
             connection.shut()
             #expect(try await eventually { front.service.update { $0.waits } == 0 })

@@ -42,7 +42,8 @@ struct SandboxRouteTests {
             var seen: [String] = []
             var cursor: String?
             repeat {
-                let page = try await front.ask("GET", "/v1/sandboxes?limit=2" + (cursor.map { "&cursor=\($0)" } ?? "")).json()
+                let page = try await front.ask("GET", "/v1/sandboxes?limit=2" + (cursor.map { "&cursor=\($0)" } ?? ""))
+                    .json()
                 seen += try unwrap(page["sandboxes"] as? [[String: Any]]).compactMap { $0["id"] as? String }
                 cursor = page["next_cursor"] as? String
             } while cursor != nil
@@ -97,7 +98,9 @@ struct SandboxRouteTests {
                 "GET", path + "/events?follow=1", headers: ["Accept": "text/event-stream", "Last-Event-ID": "2"])
             _ = try await front.service.terminate(id)
             var rest = ""
-            while case let bytes = try await lines.chunk().bytes, !bytes.isEmpty { rest += String(decoding: bytes, as: UTF8.self) }
+            while case let bytes = try await lines.chunk().bytes, !bytes.isEmpty {
+                rest += String(decoding: bytes, as: UTF8.self)
+            }
             #expect(rest.hasSuffix("\n") && rest.contains(#""kind":"ended""#))
             let sent = try await streamed
             #expect(sent.headers["content-type"] == "text/event-stream")

@@ -13,7 +13,8 @@ struct StdinTests {
             if chunked {
                 let connection = try front.connect()
                 try await connection.send(
-                    TestFront.head("POST", path + "/stdin?offset=0&eof=true", headers: ["Transfer-Encoding": "chunked"]))
+                    TestFront.head("POST", path + "/stdin?offset=0&eof=true", headers: ["Transfer-Encoding": "chunked"])
+                )
                 for start in stride(from: 0, to: bytes.count, by: 99_991) {
                     let piece = bytes[start..<min(start + 99_991, bytes.count)]
                     try await connection.send(Array((String(piece.count, radix: 16) + "\r\n").utf8) + piece + [13, 10])
@@ -21,14 +22,17 @@ struct StdinTests {
                 try await connection.send("0\r\n\r\n")
                 response = try await connection.receive()
             } else {
-                response = try await front.ask("POST", path + "/stdin?eof=true", body: bytes, headers: ["Expect": "100-continue"])
+                response = try await front.ask(
+                    "POST", path + "/stdin?eof=true", body: bytes, headers: ["Expect": "100-continue"])
             }
             #expect(response.text == #"{"accepted":10000000,"closed":true}"#)
             #expect(try front.service.fake(try unwrap(ExecID("e1")), in: id).stdin == bytes)
         }
     }
 
-    @Test("a repeat is recognised by its offset, a hole is 409 with what was accepted, and without one the body is appended")
+    @Test(
+        "a repeat is recognised by its offset, a hole is 409 with what was accepted, and without one the body is appended"
+    )
     func offsets() async throws {
         try await withFront { front in
             let (id, _) = try await front.makeSandbox()
@@ -57,7 +61,8 @@ struct StdinTests {
             let connection = try front.connect()
             if chunked {
                 try await connection.send(
-                    TestFront.head("POST", path + "/stdin?eof=true", headers: ["Transfer-Encoding": "chunked"]) + "5\r\nhello\r\n")
+                    TestFront.head("POST", path + "/stdin?eof=true", headers: ["Transfer-Encoding": "chunked"])
+                        + "5\r\nhello\r\n")
             } else {
                 try await connection.send(TestFront.head("POST", path + "/stdin?eof=true", length: 100) + "hello")
             }

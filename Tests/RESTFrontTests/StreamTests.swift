@@ -42,7 +42,9 @@ struct StreamTests {
         }
     }
 
-    @Test("an offset beyond the end is 416 with the end, and one below what is kept starts higher and says how much is gone")
+    @Test(
+        "an offset beyond the end is 416 with the end, and one below what is kept starts higher and says how much is gone"
+    )
     func tellsWhereBytesAre() async throws {
         try await withFront { front in
             let (id, _) = try await front.makeSandbox()
@@ -160,7 +162,8 @@ struct StreamTests {
                     LogEntry(stream: .stdout, offset: 7, length: 2, at: at, monotonic: 4),
                 ]
             }
-            let response = try await front.ask("GET", path + "/logs?since=2026-01-01T00:00:00Z&until=2026-01-01T02:00:00%2B01:00")
+            let response = try await front.ask(
+                "GET", path + "/logs?since=2026-01-01T00:00:00Z&until=2026-01-01T02:00:00%2B01:00")
             let entries = try unwrap(try response.json()["entries"] as? [[String: Any]])
             #expect(entries.count == 4)
             #expect(entries.first?["dropped"] as? Bool == true)

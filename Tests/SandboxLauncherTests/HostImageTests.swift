@@ -5,17 +5,23 @@ import Testing
 
 @Suite("The host image")
 struct HostImageTests {
-    @Test("addresses with a user or a password are seen, wherever they stand", arguments: [
-        "deb https://user:secret@apt.example.org/debian bookworm main", "URIs: https://user:secret@apt.example.org/",
-        "Acquire::http::Proxy \"http://user:secret@proxy:3128/\";", "http_proxy=http://token@proxy:3128",
-        "# a: b\n\ndeb [arch=amd64 trusted=yes] https://me:x@host/ a b",
-    ])
+    @Test(
+        "addresses with a user or a password are seen, wherever they stand",
+        arguments: [
+            "deb https://user:secret@apt.example.org/debian bookworm main",
+            "URIs: https://user:secret@apt.example.org/",
+            "Acquire::http::Proxy \"http://user:secret@proxy:3128/\";", "http_proxy=http://token@proxy:3128",
+            "# a: b\n\ndeb [arch=amd64 trusted=yes] https://me:x@host/ a b",
+        ])
     func credentials(_ text: String) { #expect(HostImage.holdsCredentials(Array(text.utf8))) }
 
-    @Test("addresses without are not taken for it", arguments: [
-        "deb https://deb.debian.org/debian bookworm main", "URIs: mirror+file:///etc/apt/mirrors/debian.list", "mail: somebody@example.org",
-        "https://example.org/~someone/x@y", "see https://example.org?mail=a@b", "://", "a:b@c", "",
-    ])
+    @Test(
+        "addresses without are not taken for it",
+        arguments: [
+            "deb https://deb.debian.org/debian bookworm main", "URIs: mirror+file:///etc/apt/mirrors/debian.list",
+            "mail: somebody@example.org",
+            "https://example.org/~someone/x@y", "see https://example.org?mail=a@b", "://", "a:b@c", "",
+        ])
     func harmless(_ text: String) { #expect(!HostImage.holdsCredentials(Array(text.utf8))) }
 
     @Test("nothing that only some may read gets in, and nobody's password")
@@ -34,7 +40,10 @@ struct HostImageTests {
         let name = try HostImage.prepare(in: images, hideUsrLocal: true)
         let root = try images.directory("\(name)/root")
         #expect(try HostImage.prepare(in: images, hideUsrLocal: true) == name, "it is made once")
-        for secret in ["etc/ssh", "etc/ssl/private", "etc/sudoers", "etc/apt/auth.conf", "etc/apt/auth.conf.d", "etc/machine-id-old"] {
+        for secret in [
+            "etc/ssh", "etc/ssl/private", "etc/sudoers", "etc/apt/auth.conf", "etc/apt/auth.conf.d",
+            "etc/machine-id-old",
+        ] {
             #expect(!root.exists(secret))
         }
         let shadow = String(decoding: try #require(try root.read("etc/shadow")), as: UTF8.self)

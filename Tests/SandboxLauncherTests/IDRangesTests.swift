@@ -5,7 +5,8 @@ import Testing
 
 @Suite("Host ids for sandboxes", .serialized)
 struct IDRangesTests {
-    private func withRegistry(_ body: (_ registry: String, _ instance: (String) throws -> String) throws -> Void) throws {
+    private func withRegistry(_ body: (_ registry: String, _ instance: (String) throws -> String) throws -> Void) throws
+    {
         var template = Array("/tmp/cordon-unit-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SystemCallError("mkdtemp", "/tmp") }
         let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)

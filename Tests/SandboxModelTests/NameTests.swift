@@ -3,12 +3,16 @@ import Testing
 
 @Suite("Names and ids")
 struct NameTests {
-    @Test("a name of allowed characters is kept as it is", arguments: ["a", "web-1", "A.b_c-9", String(repeating: "x", count: 63)])
+    @Test(
+        "a name of allowed characters is kept as it is",
+        arguments: ["a", "web-1", "A.b_c-9", String(repeating: "x", count: 63)])
     func acceptsNames(_ text: String) throws {
         #expect(try SandboxName(text).text == text)
     }
 
-    @Test("a name with anything else is refused by field and rule", arguments: ["", ".hidden", "a/b", "a b", "é", "a\u{0}", String(repeating: "x", count: 64)])
+    @Test(
+        "a name with anything else is refused by field and rule",
+        arguments: ["", ".hidden", "a/b", "a b", "é", "a\u{0}", String(repeating: "x", count: 64)])
     func refusesNames(_ text: String) {
         let error = #expect(throws: CordonError.self) { try SandboxName(text) }
         #expect(error?.code == .invalidArgument)

@@ -15,7 +15,9 @@ struct OutputPipeTests {
         let output: OutputPipe
         let budget: SpoolBudget
 
-        init(_ directory: Directory, capacity: UInt64 = 100_000, onFull: FullPolicy = .pause, sandbox: UInt64 = 1 << 30) throws {
+        init(_ directory: Directory, capacity: UInt64 = 100_000, onFull: FullPolicy = .pause, sandbox: UInt64 = 1 << 30)
+            throws
+        {
             let loop = try EventLoop()
             let pipe = try TestPipe()
             let budget = SpoolBudget(sandboxBytes: sandbox, reserve: 0, directory: directory)
@@ -119,7 +121,9 @@ struct OutputPipeTests {
             stream.pipe.closeWriter()
             try stream.turn()
             #expect(
-                heard == [StreamExtent(first: 0, end: 10, closed: false), StreamExtent(first: 0, end: 10, closed: true)])
+                heard == [
+                    StreamExtent(first: 0, end: 10, closed: false), StreamExtent(first: 0, end: 10, closed: true),
+                ])
             #expect(isClosed && stream.output.isClosed)
             stream.output.watch(reader, offset: 10, limit: .seconds(60)) { heard.append($0) }
             #expect(heard.count == 3)

@@ -56,7 +56,8 @@ struct SpoolTests {
                     return
                 }
                 #expect(spool.end == written)
-                #expect(spool.first == (written > capacity ? written - capacity : 0), "exactly what doesn't fit is gone")
+                #expect(
+                    spool.first == (written > capacity ? written - capacity : 0), "exactly what doesn't fit is gone")
                 let file = try #require(try SpoolFile(.stdout, of: .main, in: directory))
                 #expect(try file.extent() == spool.extent)
                 #expect(try readAll(file, from: UInt64.random(in: spool.first...written, using: &g)) == written)
@@ -110,7 +111,9 @@ struct SpoolTests {
             #expect(spool.end == written)
             #expect(spool.end - spool.first <= 140_000)
             #expect(try blocks(directory) <= 4096 + 140_000 + 2 * 4096)
-            #expect(try readAll(try #require(try SpoolFile(.stdout, of: .main, in: directory)), from: spool.first) == written)
+            #expect(
+                try readAll(try #require(try SpoolFile(.stdout, of: .main, in: directory)), from: spool.first)
+                    == written)
         }
     }
 
@@ -125,7 +128,8 @@ struct SpoolTests {
             }
             for offset in stride(from: UInt64(100), through: 700_000, by: 100) { spool.discard(below: offset) }
             #expect(try blocks(directory) <= 4096 + 20_000 + 2 * 4096)
-            #expect(try readAll(try #require(try SpoolFile(.stdout, of: .main, in: directory)), from: 700_000) == 720_000)
+            #expect(
+                try readAll(try #require(try SpoolFile(.stdout, of: .main, in: directory)), from: 700_000) == 720_000)
         }
     }
 

@@ -27,7 +27,8 @@ struct StdinFeedTests {
         }
 
         func write(_ offset: UInt64, _ bytes: [UInt8], end: Bool = false, limit: Duration = .seconds(60)) {
-            feed.write(WriteStdin(exec: .main, offset: offset, end: end, limit: limit, bytes: bytes)) { [unowned self] in
+            feed.write(WriteStdin(exec: .main, offset: offset, end: end, limit: limit, bytes: bytes)) {
+                [unowned self] in
                 answers.append($0)
             }
         }
@@ -53,7 +54,6 @@ struct StdinFeedTests {
             }
         }
     }
-
 
     @Test("a repeat is recognised, an overlap taken once, a hole refused with what was accepted")
     func offsets() throws {

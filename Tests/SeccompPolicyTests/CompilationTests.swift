@@ -1,6 +1,5 @@
-import Testing
-
 import SeccompPolicy
+import Testing
 
 @Suite("A compiled profile")
 struct CompilationTests {

@@ -1,5 +1,4 @@
 import Foundation
-
 import SeccompPolicy
 
 /// Runs things in a process of their own under a filter; the filter is loaded by Python's ctypes, so that nothing of

@@ -1,5 +1,4 @@
 import Foundation
-
 import SeccompPolicy
 
 /// The repository's own policies, found from this file's place in it.

@@ -1,6 +1,5 @@
-import Testing
-
 import SeccompPolicy
+import Testing
 
 @Suite("A wrong profile")
 struct ProfileErrorTests {

@@ -1,7 +1,6 @@
 import Foundation
-import Testing
-
 import SeccompPolicy
+import Testing
 
 @Suite("Under the policy")
 struct ProgramsUnderPolicyTests {

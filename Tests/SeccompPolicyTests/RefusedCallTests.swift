@@ -1,7 +1,6 @@
 import Glibc
-import Testing
-
 import SeccompPolicy
+import Testing
 
 @Suite("In a process under the filter")
 struct RefusedCallTests {

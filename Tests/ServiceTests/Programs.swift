@@ -6,7 +6,8 @@ extension ServiceInstance {
     /// Runs one check of a Python program in `Programs` against this service, and fails with what it printed.
     @discardableResult
     func check(
-        _ program: String, _ check: String, _ arguments: [String] = [], sourceLocation: SourceLocation = #_sourceLocation
+        _ program: String, _ check: String, _ arguments: [String] = [],
+        sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> String {
         let (status, output) = try await Self.program(
             "/usr/bin/python3", ["-B", try Self.path(ofProgram: program), check] + arguments,

@@ -55,7 +55,9 @@ struct OutputTests {
         try await check("output", "read_page_by_page", service: ["--exec-spool-mib", "16"])
     }
 
-    @Test("1 GB without a reader: the disk holds no more than the budget, and what is gone is counted", arguments: [16, 256])
+    @Test(
+        "1 GB without a reader: the disk holds no more than the budget, and what is gone is counted",
+        arguments: [16, 256])
     func noReader(budget: Int) async throws {
         try await check("output", "without_a_reader", ["\(budget)"], service: ["--exec-spool-mib", "\(budget)"])
     }

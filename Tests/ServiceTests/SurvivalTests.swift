@@ -21,7 +21,8 @@ struct SurvivalTests {
 
     @Test("200 kills of the service, the launcher, shims and inits lose no byte and no ending")
     func kills() async throws {
-        let seed = ProcessInfo.processInfo.environment["SURVIVAL_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 1...999_999)
+        let seed =
+            ProcessInfo.processInfo.environment["SURVIVAL_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 1...999_999)
         print("survival: seed \(seed) (SURVIVAL_SEED repeats it)")
         var chance = SeededGenerator(state: seed)
         try await withService(options: ["--pool-size", "4", "--exec-spool-mib", "32"]) { service in
@@ -106,7 +107,9 @@ struct SurvivalTests {
         let shims = ServiceInstance.processes().filter { $0.parent == service.launcherPID }.count
         #expect(shims <= slots.count, "\(shims) children of the launcher with \(slots.count) slots")
         for group in Self.groups(of: service) {
-            let below = try FileManager.default.contentsOfDirectory(atPath: group).filter { $0.hasPrefix("m") && $0.count == 13 }
+            let below = try FileManager.default.contentsOfDirectory(atPath: group).filter {
+                $0.hasPrefix("m") && $0.count == 13
+            }
             #expect(Set(below).subtracting(slots).isEmpty, "groups of no slot in \(group)")
         }
     }
@@ -116,8 +119,10 @@ struct SurvivalTests {
         let instance = (try? String(contentsOfFile: service.runDirectory + "/instance", encoding: .utf8)) ?? ""
         let name = "cordon-" + instance.trimmingCharacters(in: .whitespacesAndNewlines)
         let root = "/sys/fs/cgroup"
-        return (["."] + ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])).map { "\(root)/\($0)/\(name)" }
-            .filter { FileManager.default.fileExists(atPath: $0) }
+        return (["."] + ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])).map {
+            "\(root)/\($0)/\(name)"
+        }
+        .filter { FileManager.default.fileExists(atPath: $0) }
     }
 
     @Test("deadlines that pass while the service is dead fire all the same, and are typed")

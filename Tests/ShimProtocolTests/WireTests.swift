@@ -18,14 +18,18 @@ struct SeededGenerator: RandomNumberGenerator {
 /// Messages with every field filled, at random.
 enum RandomMessages {
     static func text(_ generator: inout SeededGenerator) -> String {
-        String((0..<Int.random(in: 0...12, using: &generator)).map { _ in "aé€𝄞\u{0}/=".randomElement(using: &generator) ?? "x" })
+        String(
+            (0..<Int.random(in: 0...12, using: &generator)).map { _ in
+                "aé€𝄞\u{0}/=".randomElement(using: &generator) ?? "x"
+            })
     }
 
     static func start(_ g: inout SeededGenerator) -> StartExec {
         StartExec(
             id: ExecID("x-\(UInt32.random(in: 0...9999, using: &g))") ?? .main,
             argv: (0...Int.random(in: 0...4, using: &g)).map { _ in text(&g) },
-            environment: (0..<Int.random(in: 0...4, using: &g)).map { _ in text(&g) }, workdir: text(&g), user: text(&g),
+            environment: (0..<Int.random(in: 0...4, using: &g)).map { _ in text(&g) }, workdir: text(&g),
+            user: text(&g),
             timeout: Bool.random(using: &g) ? .microseconds(Int64.random(in: 0...Int64.max, using: &g)) : nil,
             onFull: Bool.random(using: &g) ? .drop : .pause, stdout: Bool.random(using: &g) ? .discard : .keep,
             stderr: Bool.random(using: &g) ? .discard : .keep, stdin: Bool.random(using: &g))
@@ -43,7 +47,8 @@ enum RandomMessages {
 
     static func assignment(_ g: inout SeededGenerator) -> Assignment {
         Assignment(
-            id: SandboxID.mint(), limits: LaunchLimits(
+            id: SandboxID.mint(),
+            limits: LaunchLimits(
                 memoryBytes: .random(in: 0...UInt64.max, using: &g), cpuMillicores: 7, cpuWeightMillicores: 8, pids: 9),
             hostname: text(&g), timeout: .seconds(3), idleTimeout: Bool.random(using: &g) ? .zero : nil,
             seccomp: (0..<Int.random(in: 0...64, using: &g)).map { _ in UInt8.random(in: 0...255, using: &g) },

@@ -70,7 +70,9 @@ package struct JSONParser {
             guard current == UInt8(ascii: ":") else { throw failure("expected a colon") }
             at += 1
             let member = try value(depth: depth + 1)
-            guard members.updateValue(member, forKey: key) == nil else { throw failure("a key occurs twice", at: keyStart) }
+            guard members.updateValue(member, forKey: key) == nil else {
+                throw failure("a key occurs twice", at: keyStart)
+            }
             skipSpace()
             switch current {
             case UInt8(ascii: ","): at += 1

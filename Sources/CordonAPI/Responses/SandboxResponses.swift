@@ -40,8 +40,10 @@ public struct Sandbox: Sendable, Hashable, Codable {
 
     public init(
         id: String, app: String, appID: String, name: String?, tags: [String: String], image: String, argv: [String]?,
-        workdir: String, policy: String, state: String, timeoutSeconds: Double, idleTimeoutSeconds: Double?, cpu: Amount,
-        memoryMiB: Amount, pidsLimit: Int?, createdAt: APITime, startedAt: APITime?, deadline: APITime?, result: EndResult?
+        workdir: String, policy: String, state: String, timeoutSeconds: Double, idleTimeoutSeconds: Double?,
+        cpu: Amount,
+        memoryMiB: Amount, pidsLimit: Int?, createdAt: APITime, startedAt: APITime?, deadline: APITime?,
+        result: EndResult?
     ) {
         self.id = id
         self.app = app

@@ -53,7 +53,11 @@ final class ClientConnection: Sendable {
             return (state.nextToken, state.gone || state.quiescing)
         }
         if over { task.cancel() }
-        let result = await withTaskCancellationHandler { await task.result } onCancel: { task.cancel() }
+        let result = await withTaskCancellationHandler {
+            await task.result
+        } onCancel: {
+            task.cancel()
+        }
         let (gone, quiescing) = state.withLock { state in
             state.cancellations[token] = nil
             return (state.gone, state.quiescing)

@@ -12,7 +12,8 @@ struct ExecOrderRequest {
     var stdin: [UInt8]?
 
     init(json: JSONValue) throws(CordonError) {
-        let fields = try FieldReader<StartExecRequest.CodingKeys>(json, unimplemented: StartExecRequest.unimplementedFields)
+        let fields = try FieldReader<StartExecRequest.CodingKeys>(
+            json, unimplemented: StartExecRequest.unimplementedFields)
         let command = try CommandSpec(argv: try fields.strings(.argv) ?? [])
         spec = ExecSpec(command: command)
         if let text = try fields.string(.execID) { spec.id = try Self.chosenID(text) }
@@ -39,7 +40,8 @@ struct ExecOrderRequest {
 
     private static func chosenID(_ text: String) throws(CordonError) -> ExecID {
         guard let id = ExecID(text) else {
-            throw .invalid(field: "exec_id", value: text, rule: "1–64 characters of [A-Za-z0-9._-], not starting with a dot")
+            throw .invalid(
+                field: "exec_id", value: text, rule: "1–64 characters of [A-Za-z0-9._-], not starting with a dot")
         }
         guard id != .main else {
             throw .invalid(field: "exec_id", value: text, rule: "main is the sandbox's main command")
@@ -50,7 +52,8 @@ struct ExecOrderRequest {
     private static func checked(user: String) throws(CordonError) -> String {
         let parts = user.split(separator: ":", omittingEmptySubsequences: false)
         guard user.utf8.count <= 256, (1...2).contains(parts.count),
-            parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") } })
+            parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") } }
+            )
         else { throw .invalid(field: "user", value: user, rule: "a name or number, optionally followed by :group") }
         return user
     }
@@ -58,7 +61,9 @@ struct ExecOrderRequest {
     private static func stdin(_ fields: FieldReader<StartExecRequest.CodingKeys>) throws(CordonError) -> [UInt8]? {
         let text = try fields.string(.stdin)
         guard let encoded = try fields.string(.stdinBase64) else { return text.map { Array($0.utf8) } }
-        guard text == nil else { throw .invalid(field: "stdin_base64", value: nil, rule: "stdin or stdin_base64, not both") }
+        guard text == nil else {
+            throw .invalid(field: "stdin_base64", value: nil, rule: "stdin or stdin_base64, not both")
+        }
         guard let bytes = Base64.decode(encoded) else {
             throw .invalid(field: "stdin_base64", value: nil, rule: "base64 as in RFC 4648, section 4, padded")
         }

@@ -67,7 +67,9 @@ struct FieldReader<Key: CodingKey & CaseIterable & RawRepresentable> where Key.R
 
     func whole(_ key: Key, in range: ClosedRange<Int>) throws(CordonError) -> Int? {
         guard let number = try number(key, in: Double(range.lowerBound)...Double(range.upperBound)) else { return nil }
-        guard number == number.rounded() else { throw .invalid(field: field(key), value: shown(number), rule: "a whole number") }
+        guard number == number.rounded() else {
+            throw .invalid(field: field(key), value: shown(number), rule: "a whole number")
+        }
         return Int(number)
     }
 

@@ -16,7 +16,8 @@ extension SandboxSpec {
         try Self.require(fields, .runtime, "builtin")
         if let flag = try fields.bool(.blockNetwork), !flag {
             throw CordonError(
-                .unimplemented, "sandboxes have no network yet", field: "block_network", value: "false", rule: "true or absent")
+                .unimplemented, "sandboxes have no network yet", field: "block_network", value: "false",
+                rule: "true or absent")
         }
         if let argv = try fields.strings(.argv), !argv.isEmpty { command = try CommandSpec(argv: argv) }
         if let variables = try fields.pairs(.env) { environment = try Environment(variables) }
@@ -41,7 +42,8 @@ extension SandboxSpec {
     ) throws(CordonError) {
         guard let text = try fields.string(key), text != only else { return }
         throw CordonError(
-            .unimplemented, "\(fields.field(key)) \(text.prefix(64)) isn't served yet", field: fields.field(key), value: text,
+            .unimplemented, "\(fields.field(key)) \(text.prefix(64)) isn't served yet", field: fields.field(key),
+            value: text,
             rule: only)
     }
 }

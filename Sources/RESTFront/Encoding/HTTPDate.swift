@@ -31,7 +31,8 @@ final class HTTPDate: Sendable {
             month += 1
         }
         let name = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month]
-        return "\(weekday), \(two(day + 1)) \(name) \(year) \(two(ofDay / 3600)):\(two(ofDay / 60 % 60)):\(two(ofDay % 60)) GMT"
+        return
+            "\(weekday), \(two(day + 1)) \(name) \(year) \(two(ofDay / 3600)):\(two(ofDay / 60 % 60)):\(two(ofDay % 60)) GMT"
     }
 
     private static func length(of year: Int64) -> Int64 {

@@ -15,14 +15,16 @@ extension Sandbox {
         let spec = snapshot.spec
         self.init(
             id: snapshot.id.text, app: spec.app.text, appID: snapshot.appID.text, name: spec.name?.text,
-            tags: spec.tags.pairs, image: spec.image, argv: spec.command?.argv, workdir: spec.workdir, policy: spec.policy,
+            tags: spec.tags.pairs, image: spec.image, argv: spec.command?.argv, workdir: spec.workdir,
+            policy: spec.policy,
             state: snapshot.status.name, timeoutSeconds: spec.timeout.inSeconds,
             idleTimeoutSeconds: spec.idleTimeout?.inSeconds,
             cpu: Amount(
                 request: Double(spec.resources.cpuMillicores.request) / 1000,
                 limit: spec.resources.cpuMillicores.limit.map { Double($0) / 1000 }),
             memoryMiB: Amount(
-                request: Double(spec.resources.memoryMiB.request), limit: spec.resources.memoryMiB.limit.map(Double.init)),
+                request: Double(spec.resources.memoryMiB.request),
+                limit: spec.resources.memoryMiB.limit.map(Double.init)),
             pidsLimit: spec.resources.pidsLimit, createdAt: APITime(snapshot.createdAt),
             startedAt: snapshot.startedAt.map { APITime($0) }, deadline: snapshot.deadline.map { APITime($0) },
             result: snapshot.status.ending.map { EndResult($0) })

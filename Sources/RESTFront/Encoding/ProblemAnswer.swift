@@ -34,7 +34,8 @@ enum ProblemAnswer {
     }
 
     /// The error that a client is told of, and its status; nil for what nobody can be told.
-    static func translate(_ error: any Error) -> (error: CordonError, status: HTTPResponse.Status, fields: HTTPFields)? {
+    static func translate(_ error: any Error) -> (error: CordonError, status: HTTPResponse.Status, fields: HTTPFields)?
+    {
         switch error {
         case let error as CordonError: return (error, status(of: error.code), [:])
         case RequestRefused.tooLarge(let limit):
@@ -54,7 +55,9 @@ enum ProblemAnswer {
             return (CordonError(.notFound, "there is nothing at this path", field: "path", value: path), .notFound, [:])
         case RequestRefused.conflict(let error): return (error, .conflict, [:])
         case is BodyBrokenOff:
-            return (CordonError(.invalidArgument, "the body ended before it was complete", field: "body"), .badRequest, [:])
+            return (
+                CordonError(.invalidArgument, "the body ended before it was complete", field: "body"), .badRequest, [:]
+            )
         default: return nil
         }
     }
@@ -74,7 +77,9 @@ enum ProblemAnswer {
         return (fields, body)
     }
 
-    static func response(_ error: CordonError, status: HTTPResponse.Status, fields: HTTPFields, requestID: String) -> Response {
+    static func response(_ error: CordonError, status: HTTPResponse.Status, fields: HTTPFields, requestID: String)
+        -> Response
+    {
         let (rendered, body) = render(error, status: status, requestID: requestID)
         var all = rendered
         for field in fields { all.append(field) }

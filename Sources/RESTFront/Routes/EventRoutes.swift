@@ -61,7 +61,9 @@ enum EventRoutes {
         return try await follow(exchange, id, after: after ?? 0, as: Form(exchange.request.headers[.accept]))
     }
 
-    private static func follow(_ exchange: Exchange, _ id: SandboxID, after: Int, as form: Form) async throws -> Response {
+    private static func follow(_ exchange: Exchange, _ id: SandboxID, after: Int, as form: Form) async throws
+        -> Response
+    {
         let service = exchange.service
         guard exchange.front.waits.take() else {
             throw CordonError(.resourceExhausted, "too many requests are waiting", retryAfter: .seconds(1))

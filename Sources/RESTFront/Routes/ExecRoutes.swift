@@ -50,7 +50,9 @@ enum ExecRoutes {
 
     /// Gives the exec its stdin, waits for its end, and answers with its output. When the client
     /// leaves, the exec goes on: a repeat with the same `exec_id` finds it.
-    private static func complete(_ started: ExecSnapshot, stdin: [UInt8]?, _ exchange: Exchange) async throws -> Response {
+    private static func complete(_ started: ExecSnapshot, stdin: [UInt8]?, _ exchange: Exchange) async throws
+        -> Response
+    {
         let service = exchange.service
         let (id, exec, step) = (started.sandbox, started.id, exchange.front.options.waitStep)
         let snapshot = try await exchange.waiting {
@@ -60,13 +62,16 @@ enum ExecRoutes {
             try? await fed
             return latest
         }
-        guard let ending = snapshot.status.ending else { throw CordonError(.internal, "an exec that is over has no ending") }
+        guard let ending = snapshot.status.ending else {
+            throw CordonError(.internal, "an exec that is over has no ending")
+        }
         var outputs: [CompletedBody.Output] = []
         for (name, stream) in [("stdout", OutputStream.stdout), ("stderr", .stderr)] {
             let reader = try await service.output(stream, of: exec, in: id)
             exchange.scope.atEnd { await reader.close() }
             let pieces = StreamPieces(reader: reader, pieceBytes: exchange.front.options.pieceBytes)
-            outputs.append(try await .init(name: name, pieces: pieces, limit: exchange.front.options.maximumOutputBytes))
+            outputs.append(
+                try await .init(name: name, pieces: pieces, limit: exchange.front.options.maximumOutputBytes))
         }
         let body = CompletedBody(exec: Exec(snapshot), result: EndResult(ending), outputs: outputs)
         return Response(

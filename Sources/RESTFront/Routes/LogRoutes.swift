@@ -60,7 +60,8 @@ enum LogRoutes {
             case .gap(let first) where first > offset:
                 let next = min(first, end)
                 lines.append(
-                    LogLine(stream: name, offset: offset, length: Int(next - offset), at: APITime(entry.at), dropped: true))
+                    LogLine(
+                        stream: name, offset: offset, length: Int(next - offset), at: APITime(entry.at), dropped: true))
                 offset = next
             default: return lines
             }

@@ -31,7 +31,8 @@ extension FrontState {
     ]
 
     /// Each stream of an exec, and the same of the main command directly on the sandbox.
-    private static let streamRoutes: [Route] = ["/v1/sandboxes/{id}/execs/{exec}", "/v1/sandboxes/{id}"].flatMap { base in
+    private static let streamRoutes: [Route] = ["/v1/sandboxes/{id}/execs/{exec}", "/v1/sandboxes/{id}"].flatMap {
+        base in
         [
             Route(.get, base + "/stdout") { try await StreamRoutes.read($0, .stdout) },
             Route(.get, base + "/stderr") { try await StreamRoutes.read($0, .stderr) },

@@ -52,7 +52,9 @@ enum SandboxRoutes {
         let id = try exchange.sandboxID()
         let changes = try DeadlineChanges(json: try await exchange.jsonBody().value)
         return try .json(
-            Sandbox(try await exchange.service.setDeadlines(of: id, timeout: changes.timeout, idleTimeout: changes.idleTimeout)))
+            Sandbox(
+                try await exchange.service.setDeadlines(
+                    of: id, timeout: changes.timeout, idleTimeout: changes.idleTimeout)))
     }
 
     static func replaceTags(_ exchange: Exchange) async throws -> Response {

@@ -21,7 +21,8 @@ enum StreamRoutes {
         }
         let start = max(offset, extent.first)
         var fields: HTTPFields = [
-            .contentType: "application/octet-stream", .cordonOffset: String(start), .cordonDropped: String(start - offset),
+            .contentType: "application/octet-stream", .cordonOffset: String(start),
+            .cordonDropped: String(start - offset),
         ]
         if extent.closed { fields[.cordonEnd] = String(extent.end) }
         let there = extent.end - start

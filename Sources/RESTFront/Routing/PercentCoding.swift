@@ -7,7 +7,9 @@ enum PercentCoding {
         while let byte = rest.popFirst() {
             switch byte {
             case UInt8(ascii: "%"):
-                guard rest.count >= 2, let high = hex(rest.removeFirst()), let low = hex(rest.removeFirst()) else { return nil }
+                guard rest.count >= 2, let high = hex(rest.removeFirst()), let low = hex(rest.removeFirst()) else {
+                    return nil
+                }
                 bytes.append(high * 16 + low)
             case UInt8(ascii: "+") where plusIsSpace: bytes.append(32)
             default: bytes.append(byte)

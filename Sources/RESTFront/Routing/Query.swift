@@ -16,7 +16,8 @@ struct Query {
             guard known.contains(name) else {
                 throw .invalid(
                     field: name, value: nil,
-                    rule: known.isEmpty ? "no query parameters here" : "one of the parameters \(known.joined(separator: ", "))")
+                    rule: known.isEmpty
+                        ? "no query parameters here" : "one of the parameters \(known.joined(separator: ", "))")
             }
             guard repeated.contains(name) || !pairs.contains(where: { $0.name == name }) else {
                 throw .invalid(field: name, value: value, rule: "at most once")
@@ -38,11 +39,14 @@ struct Query {
         }
     }
 
-    func whole<Number: FixedWidthInteger>(_ name: String, in range: ClosedRange<Number>) throws(CordonError) -> Number? {
+    func whole<Number: FixedWidthInteger>(_ name: String, in range: ClosedRange<Number>) throws(CordonError) -> Number?
+    {
         guard let text = text(name) else { return nil }
-        guard !text.isEmpty, text.utf8.allSatisfy({ (48...57).contains($0) }), let number = Number(text), range.contains(number)
+        guard !text.isEmpty, text.utf8.allSatisfy({ (48...57).contains($0) }), let number = Number(text),
+            range.contains(number)
         else {
-            throw .invalid(field: name, value: text, rule: "a whole number from \(range.lowerBound) to \(range.upperBound)")
+            throw .invalid(
+                field: name, value: text, rule: "a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }

@@ -39,7 +39,9 @@ struct CompletedBody: Sendable {
             total = extent.end
         }
 
-        private static func characterBoundary(before end: UInt64, from start: UInt64, _ pieces: StreamPieces) async throws -> UInt64 {
+        private static func characterBoundary(before end: UInt64, from start: UInt64, _ pieces: StreamPieces)
+            async throws -> UInt64
+        {
             let tail = max(start, end >= 3 ? end - 3 : 0)
             var boundary = end
             _ = try await pieces.forEach(in: tail..<end) { buffer in
@@ -74,7 +76,9 @@ struct CompletedBody: Sendable {
         var carried: [UInt8] = []
         var offset = output.range.lowerBound
         while offset < output.range.upperBound {
-            guard case .bytes(let buffer) = try await output.pieces.read(at: offset, limit: output.range.upperBound - offset)
+            guard
+                case .bytes(let buffer) = try await output.pieces.read(
+                    at: offset, limit: output.range.upperBound - offset)
             else { throw CordonError(.dataLoss, "output went while it was sent") }
             offset += UInt64(buffer.readableBytes)
             var text: [UInt8] = []

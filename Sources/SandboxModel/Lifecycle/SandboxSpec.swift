@@ -59,7 +59,8 @@ public struct Environment: Sendable, Hashable {
                 throw .invalid(field: field, value: name, rule: "names are [A-Za-z_][A-Za-z0-9_]*, at most 256 bytes")
             }
             guard !name.hasPrefix("CORDON_") else {
-                throw .invalid(field: "\(field).\(name)", value: nil, rule: "names that start with CORDON_ are reserved")
+                throw .invalid(
+                    field: "\(field).\(name)", value: nil, rule: "names that start with CORDON_ are reserved")
             }
             guard !value.utf8.contains(0) else {
                 throw .invalid(field: "\(field).\(name)", value: nil, rule: "a value holds no NUL byte")

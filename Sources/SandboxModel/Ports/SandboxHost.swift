@@ -21,7 +21,8 @@ public protocol SandboxHost: Sendable {
     func stdinState(of exec: ExecID, in id: SandboxID) async throws -> StdinState
     /// Works for ended sandboxes too, from what is kept on disk.
     func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader
-    func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws -> [LogEntry]
+    func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws
+        -> [LogEntry]
 
     /// What happens on the machine's side, in order for each sandbox. One consumer.
     var reports: AsyncStream<HostReport> { get }

@@ -48,7 +48,8 @@ public protocol SandboxService: Sendable {
     func events(of id: SandboxID, after number: Int, waitingUpTo limit: Duration) async throws -> [SandboxEvent]
 
     /// Starts a command; it runs, or has failed to start, when this returns.
-    func startExec(_ spec: ExecSpec, in id: SandboxID, by caller: Caller, key: IdempotencyKey?) async throws -> ExecSnapshot
+    func startExec(_ spec: ExecSpec, in id: SandboxID, by caller: Caller, key: IdempotencyKey?) async throws
+        -> ExecSnapshot
     func execs(in id: SandboxID) async throws -> [ExecSnapshot]
     func exec(_ exec: ExecID, in id: SandboxID) async throws -> ExecSnapshot
     func wait(for exec: ExecID, in id: SandboxID, upTo limit: Duration) async throws -> ExecSnapshot
@@ -64,7 +65,8 @@ public protocol SandboxService: Sendable {
     /// Opens a stream for reading, also after its exec or sandbox has ended.
     func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader
     /// The merged order of an exec's output, at most `limit` entries from `since` on (wall clock).
-    func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws -> [LogEntry]
+    func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws
+        -> [LogEntry]
 
     /// Whether requests can be served: the launcher answers and recovery is complete.
     func readiness() async -> Readiness

@@ -51,7 +51,9 @@ final class FakeService: SandboxService {
         try state.withLock { state in
             if let key { state.keys.append(key) }
             if let name = spec.name,
-                state.sandboxes.values.contains(where: { $0.spec.name == name && $0.spec.app == spec.app && $0.status == .running })
+                state.sandboxes.values.contains(where: {
+                    $0.spec.name == name && $0.spec.app == spec.app && $0.status == .running
+                })
             {
                 throw CordonError(.alreadyExists, "the name is taken", field: "name", value: name.text)
             }
@@ -96,7 +98,9 @@ final class FakeService: SandboxService {
         return SandboxPage(sandboxes: page, next: all.count > page.count ? page.last?.createdAt : nil)
     }
 
-    func setDeadlines(of id: SandboxID, timeout: Duration?, idleTimeout: IdleTimeoutChange) async throws -> SandboxSnapshot {
+    func setDeadlines(of id: SandboxID, timeout: Duration?, idleTimeout: IdleTimeoutChange) async throws
+        -> SandboxSnapshot
+    {
         var snapshot = try await sandbox(id)
         guard snapshot.status == .running else { throw CordonError(.failedPrecondition, "the sandbox is over") }
         if let timeout { snapshot.spec.timeout = timeout }
@@ -161,14 +165,20 @@ final class FakeService: SandboxService {
     ) -> ExecSnapshot {
         let at = time()
         let snapshot = ExecSnapshot(id: spec.id, sandbox: id, spec: spec, status: status, createdAt: at, startedAt: at)
-        state.withLock { $0.execs[id, default: [:]][spec.id] = FakeExec(snapshot: snapshot, stdout: stdout, stderr: stderr) }
+        state.withLock {
+            $0.execs[id, default: [:]][spec.id] = FakeExec(snapshot: snapshot, stdout: stdout, stderr: stderr)
+        }
         return snapshot
     }
 
     /// `cat` runs and copies stdin to stdout when that is closed; everything else is over at once,
     /// having written its arguments.
-    func startExec(_ spec: ExecSpec, in id: SandboxID, by caller: Caller, key: IdempotencyKey?) async throws -> ExecSnapshot {
-        guard try await sandbox(id).status == .running else { throw CordonError(.failedPrecondition, "the sandbox is over") }
+    func startExec(_ spec: ExecSpec, in id: SandboxID, by caller: Caller, key: IdempotencyKey?) async throws
+        -> ExecSnapshot
+    {
+        guard try await sandbox(id).status == .running else {
+            throw CordonError(.failedPrecondition, "the sandbox is over")
+        }
         if let key { state.withLock { $0.keys.append(key) } }
         if let there = state.withLock({ $0.execs[id]?[spec.id]?.snapshot }) { return there }
         if spec.command.argv[0] == "cat" || spec.command.argv[0] == "sleep" {
@@ -177,12 +187,15 @@ final class FakeService: SandboxService {
         let output = Array(spec.command.argv.dropFirst().joined(separator: " ").utf8)
         let ending = Ending(.exited, exitCode: 3, waitStatus: 768, at: time())
         return add(
-            spec, to: id, stdout: FakeStream(bytes: output), stderr: FakeStream(bytes: [0xff, 0, 1]), status: .ended(ending))
+            spec, to: id, stdout: FakeStream(bytes: output), stderr: FakeStream(bytes: [0xff, 0, 1]),
+            status: .ended(ending))
     }
 
     func execs(in id: SandboxID) async throws -> [ExecSnapshot] {
         _ = try await sandbox(id)
-        return state.withLock { $0.execs[id, default: [:]].values.map(\.snapshot) }.sorted { $0.createdAt < $1.createdAt }
+        return state.withLock { $0.execs[id, default: [:]].values.map(\.snapshot) }.sorted {
+            $0.createdAt < $1.createdAt
+        }
     }
 
     func fake(_ exec: ExecID, in id: SandboxID) throws -> FakeExec {
@@ -256,7 +269,9 @@ final class FakeService: SandboxService {
         return (stream == .stdout ? fake.stdout : fake.stderr).openReader()
     }
 
-    func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws -> [LogEntry] {
+    func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws
+        -> [LogEntry]
+    {
         _ = try await self.exec(exec, in: id)
         return state.withLock { $0.logs }
             .filter { $0.at >= (since ?? $0.at) && $0.at <= (until ?? $0.at) }

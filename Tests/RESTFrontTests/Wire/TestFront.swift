@@ -1,8 +1,7 @@
 import Logging
+import RESTFront
 import SandboxModel
 import ServiceLifecycle
-
-import RESTFront
 
 /// A verifier that knows one token.
 struct FakeVerifier: CallerVerifier {
@@ -67,7 +66,9 @@ struct TestFront: Sendable {
         var headers = headers
         if json != nil, headers["Content-Type"] == nil { headers["Content-Type"] = "application/json" }
         let bytes = json.map { Array($0.utf8) } ?? body
-        try await connection.send(Array(head(method, path, headers: headers, length: bytes?.count, authorized: authorized).utf8) + (bytes ?? []))
+        try await connection.send(
+            Array(head(method, path, headers: headers, length: bytes?.count, authorized: authorized).utf8)
+                + (bytes ?? []))
         return try await connection.receive()
     }
 
