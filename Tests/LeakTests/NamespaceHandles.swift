@@ -21,7 +21,7 @@ final class NamespaceHandles: @unchecked Sendable {
         guard let name = dlsym(nil, "name_to_handle_at"), let open = dlsym(nil, "open_by_handle_at") else { return nil }
         toHandle = unsafeBitCast(name, to: NameToHandle.self)
         byHandle = unsafeBitCast(open, to: OpenByHandle.self)
-        anchor = open_("/proc/self/ns/net")
+        anchor = opened("/proc/self/ns/net")
         guard anchor >= 0, remember("/proc/self/ns/net") else { return nil }
         handles = [:]
     }
@@ -40,7 +40,7 @@ final class NamespaceHandles: @unchecked Sendable {
 
     private func remember(_ path: String) -> Bool {
         guard let name = link(path) else { return false }
-        let descriptor = open_(path)
+        let descriptor = opened(path)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
         // struct file_handle: bytes u32, type s32, then the handle.
@@ -68,4 +68,4 @@ final class NamespaceHandles: @unchecked Sendable {
     }
 }
 
-private func open_(_ path: String) -> Int32 { open(path, O_RDONLY | O_CLOEXEC) }
+private func opened(_ path: String) -> Int32 { open(path, O_RDONLY | O_CLOEXEC) }

@@ -160,7 +160,7 @@ struct UserNamespaceTests {
         guard getuid() == 0 else { return }
         let namespace = Descriptor(
             owning: try check(cordon_user_namespace(0x7000_0000 + 65_536 * 32, 65_536), "user namespace"))
-        let child = fork_()
+        let child = forked()
         if child == 0 {
             guard cordon_setns(namespace.raw, cordon_clone_newuser) == 0 else { _exit(2) }
             // The limit says ENOSPC; EPERM would only be a missing right.
@@ -171,5 +171,5 @@ struct UserNamespaceTests {
         #expect(status == 0)
     }
 
-    private func fork_() -> pid_t { cordon_clone(0, -1) }
+    private func forked() -> pid_t { cordon_clone(0, -1) }
 }
