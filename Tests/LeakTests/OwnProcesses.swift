@@ -46,7 +46,7 @@ struct OwnProcesses {
         }
         members = seen.filter(\.value.isOwn).map { pid, process in
             if pid == instance.service { return Member(pid: pid, role: "cordond") }
-            if process.name.hasPrefix("cordon-launche"), process.line.first == "cordon-launcher" {
+            if process.line.first == "cordon-launcher" {
                 return Member(pid: pid, role: process.line.contains("--keep") ? "keeper" : "launcher")
             }
             return Member(pid: pid, role: process.name)

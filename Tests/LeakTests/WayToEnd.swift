@@ -109,10 +109,15 @@ struct Cycles: Sendable {
         }
     }
 
+    /// Refused; where the launcher is killed in between, the answer is a sandbox that ends as such.
     private func neverStarted() async throws -> String? {
         let reply = try await client.call(
             "POST", "/v1/sandboxes", ["argv": ["/no/such/program"]], key: UUID().uuidString)
-        return (400..<600).contains(reply.status) ? nil : reply.text
+        guard reply.status == 201, let id = reply.json["id"] as? String else {
+            return (400..<600).contains(reply.status) ? nil : reply.text
+        }
+        let reason = try await client.ending(of: id)
+        return reason == "failed_to_start" ? nil : reason
     }
 
     private func endOther(_ way: WayToEnd) async throws -> String? {
