@@ -28,8 +28,13 @@ final class LauncherLink: Sendable {
         while !Task.isCancelled {
             do {
                 let connection = try await FrameConnection.connect(to: path, on: group, onReport: onReport)
-                _ = try await connection.call(Hello(), for: Hello.self)
-                try await onConnect(connection)
+                do {
+                    _ = try await connection.call(Hello(), for: Hello.self)
+                    try await onConnect(connection)
+                } catch {
+                    connection.close()
+                    throw error
+                }
                 delay = .milliseconds(5)
                 current.withLock { $0 = connection }
                 await connection.closed()

@@ -33,7 +33,13 @@ final class ShimLink: Sendable {
             }
             known?.tell(ended.state, report)
         }
-        let status: ShimStatus = try await connection.call(Hello())
+        let status: ShimStatus
+        do {
+            status = try await connection.call(Hello())
+        } catch {
+            connection.close()
+            throw error
+        }
         let made = ShimLink(id: status.id, startedAt: status.startedAt, connection: connection)
         let missed = link.withLock { known in
             known = made
