@@ -51,9 +51,11 @@ extension Launcher {
             }
         }
         if slot.isBuilding, slot.failure == nil {
-            let failure = Failure(.internal, "the shim died while it built a sandbox")
+            let failure = Failure(.unavailable, "the shim died while it built a sandbox")
             slot.failure = failure
-            buildFailed(failure)
+            // Whoever killed it may not kill the next: those who wait are told only when it goes on.
+            buildFailures += 1
+            if buildFailures >= 4 { buildFailed(failure) }
         }
         reclaim(slot)
     }

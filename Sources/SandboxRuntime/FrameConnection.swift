@@ -24,15 +24,22 @@ final class FrameConnection: Sendable {
     static func connect(
         to path: String, on group: any EventLoopGroup, onReport: @escaping @Sendable (Frame) -> Void
     ) async throws -> FrameConnection {
-        let channel = try await ClientBootstrap(group: group)
+        // The handler is there before the connection is: one that is cut at once is seen to be.
+        let made = Mutex<FrameConnection?>(nil)
+        _ = try await ClientBootstrap(group: group)
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65_536)
             )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let connection = FrameConnection(channel: channel)
+                    made.withLock { $0 = connection }
+                    try channel.pipeline.syncOperations.addHandler(
+                        FrameHandler(connection: connection, onReport: onReport))
+                }
+            }
             .connect(unixDomainSocketPath: path).get()
-        let connection = FrameConnection(channel: channel)
-        try await channel.eventLoop.submit {
-            try channel.pipeline.syncOperations.addHandler(FrameHandler(connection: connection, onReport: onReport))
-        }.get()
+        guard let connection = made.withLock({ $0 }) else { throw Lost() }
         return connection
     }
 
