@@ -184,7 +184,7 @@ extension Launcher {
             slot.waiters.append { _ in answer(.failure(failure)) }
             end(slot, failure.message)
             answerInventory()
-        case (.sandboxEnded, _), (.ended, _): slot.ending = (try? frame.decode(Ended.self))?.ending
+        case (.ended, _): slot.ending = (try? frame.decode(Ended.self))?.ending
         default: break
         }
     }

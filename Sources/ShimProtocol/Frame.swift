@@ -106,7 +106,6 @@ public enum MessageType: UInt16, Sendable {
     case assign = 42
     case assigned = 43
     case endSandbox = 44
-    case sandboxEnded = 45
 }
 
 /// A message: a wire value with a type number.
