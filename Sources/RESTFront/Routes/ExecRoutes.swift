@@ -43,8 +43,9 @@ enum ExecRoutes {
         _ = try exchange.query([])
         let (id, exec) = (try exchange.sandboxID(), try exchange.execID())
         let (json, bytes) = try await exchange.jsonBody()
-        _ = try exchange.idempotencyKey(body: bytes)
-        try await exchange.service.signal(exec, in: id, number: SignalOrder(json: json).number)
+        try await exchange.service.signal(
+            exec, in: id, number: SignalOrder(json: json).number, by: exchange.caller(),
+            key: exchange.idempotencyKey(body: bytes))
         return Response(status: .noContent)
     }
 

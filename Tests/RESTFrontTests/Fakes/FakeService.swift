@@ -228,9 +228,18 @@ final class FakeService: SandboxService {
         return try fake(exec, in: id).snapshot
     }
 
-    func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {
+    func signal(
+        _ exec: ExecID, in id: SandboxID, number: Int32, by caller: Caller, key: IdempotencyKey?
+    ) async throws {
         _ = try await self.exec(exec, in: id)
         state.withLock { $0.execs[id]?[exec]?.signals.append(number) }
+    }
+
+    func stdinStart(
+        of exec: ExecID, in id: SandboxID, at offset: UInt64?, by caller: Caller, key: IdempotencyKey?
+    ) async throws -> UInt64 {
+        let accepted = try await stdinState(of: exec, in: id).accepted
+        return offset ?? accepted
     }
 
     func writeStdin(
