@@ -40,6 +40,9 @@ struct SurvivalTests {
             FileManager.default.createFile(atPath: control + "/stop", contents: nil)
             print("survival: \(kills) kills;", try await workload.value.prefix(1000))
             #expect(kills >= 200)
+            if FileManager.default.fileExists(atPath: control + "/failed") {
+                print(service.log.split(separator: "\n").suffix(200).joined(separator: "\n"))
+            }
             try await nothingIsLeft(of: service)
         }
     }
