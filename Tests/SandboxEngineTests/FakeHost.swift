@@ -12,6 +12,7 @@ final class FakeHost: SandboxHost {
         var launched: [SandboxID] = []
         var terminations: [SandboxID: Int] = [:]
         var forgotten: Set<SandboxID> = []
+        var sizes: [ExecID: TerminalSize] = [:]
         var execOrders: [ExecOrder] = []
         var launchFailure: (any Error)?
         var execFailure: (any Error)?
@@ -139,6 +140,9 @@ final class FakeHost: SandboxHost {
     }
 
     func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {}
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        with { $0.sizes[exec] = size }
+    }
     func writeStdin(
         of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration
     ) async throws -> StdinState { StdinState(accepted: offset + UInt64(bytes.count), closed: end) }

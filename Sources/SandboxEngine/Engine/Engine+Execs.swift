@@ -47,6 +47,14 @@ extension Engine {
         }
     }
 
+    public func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        let sandbox = try find(id)
+        try await world.boundary.during("resizing a terminal") {
+            try await sandbox.requireTerminal(exec)
+            try await world.host.resize(exec, in: id, to: size)
+        }
+    }
+
     public func writeStdin(
         of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration
     ) async throws -> StdinState {

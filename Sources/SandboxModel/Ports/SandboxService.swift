@@ -55,6 +55,9 @@ public protocol SandboxService: Sendable {
     func wait(for exec: ExecID, in id: SandboxID, upTo limit: Duration) async throws -> ExecSnapshot
     /// Sends a signal to the exec's main process; SIGKILL (9) ends everything it started.
     func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws
+    /// Changes the size of the exec's terminal; its foreground processes get SIGWINCH.
+    /// `failedPrecondition` when the exec is over or has no terminal.
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws
     /// Writes to stdin from `offset`; bytes that were accepted before are recognised and skipped.
     /// `outOfRange` with `detail["accepted"]` when the offset lies beyond what was accepted.
     /// Returns when all is accepted, or stdin is closed, or `limit` has passed.
