@@ -38,7 +38,8 @@ public struct RESTFront: Sendable {
     /// - Parameter onListening: called once with the port, before the first request is answered.
     ///   The port is already bound: a client that connects meanwhile waits.
     public func server(onListening: @escaping @Sendable (Int) async -> Void = { _ in }) -> any Service {
-        Server(
+        precondition(state.options.tls == nil, "TLS isn't served yet")
+        return Server(
             childChannelSetup: FrontChannel(front: state, places: Places(state.options.maximumConnections)),
             configuration: ServerConfiguration(
                 address: .hostname(state.options.host, port: state.options.port), serverName: nil, backlog: 1024),

@@ -3,6 +3,11 @@ public struct RESTFrontOptions: Sendable {
     public var host = "127.0.0.1"
     /// 0 for one that the system chooses.
     public var port = 0
+    /// With it the port speaks TLS and nothing else.
+    public var tls: FrontTLS?
+    /// Origins of browser pages, exactly as browsers send them (`https://example.org`), that may attach
+    /// over WebSocket beside the service's own.
+    public var allowedOrigins: [String] = []
     /// Connections above this are answered 503 and closed.
     public var maximumConnections = 10_000
     /// Requests that wait for something at a time; above this they are answered 429.
