@@ -71,6 +71,7 @@ let package = Package(
             name: "SandboxRuntime",
             dependencies: ["LinuxSystem", "SandboxModel", "ShimProtocol", nioCore, nioPosix, logging]),
         .target(name: "SandboxCatalog", dependencies: ["SandboxModel", grdb, logging]),
+        .target(name: "ServiceConfiguration", dependencies: ["CordonAPI", yams]),
         .target(name: "Access", dependencies: ["SandboxModel", crypto]),
         .target(name: "SandboxEngine", dependencies: ["SandboxModel", logging]),
 
@@ -91,7 +92,8 @@ let package = Package(
             name: "cordond",
             dependencies: [
                 "CLinux", "LinuxSystem", "SandboxModel", "SeccompPolicy", "ShimProtocol", "SandboxRuntime",
-                "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", argumentParser, logging, serviceLifecycle,
+                "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", "ServiceConfiguration", argumentParser,
+                logging, serviceLifecycle,
             ],
             // Links to the policies at the top of the repository, compiled in.
             resources: [.embedInCode("policies/default.json"), .embedInCode("policies/strict.json")],
@@ -125,6 +127,7 @@ let package = Package(
         .testTarget(
             name: "SandboxEngineTests",
             dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
+        .testTarget(name: "ServiceConfigurationTests", dependencies: ["CordonAPI", "ServiceConfiguration"]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
         .testTarget(name: "CordonAPITests", dependencies: ["CordonAPI", "SandboxModel"]),
         .testTarget(

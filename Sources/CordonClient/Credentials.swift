@@ -47,10 +47,12 @@ public struct Credentials: Sendable {
         path: String? = nil, url: String? = nil, environment: [String: String]
     ) throws(ClientError) -> Credentials {
         var found: Credentials
-        let address = url ?? environment["CORDON_URL"]
-        if let path = path ?? (environment["CORDON_TOKEN_ID"] == nil ? environment["CORDON_CREDENTIALS"] : nil) {
+        let address = url ?? environment[ClientVariables.url]
+        if let path = path
+            ?? (environment[ClientVariables.tokenID] == nil ? environment[ClientVariables.credentials] : nil)
+        {
             found = try Credentials(path: path)
-        } else if let id = environment["CORDON_TOKEN_ID"], let secret = environment["CORDON_TOKEN_SECRET"] {
+        } else if let id = environment[ClientVariables.tokenID], let secret = environment[ClientVariables.tokenSecret] {
             found = Credentials(url: address ?? "http://127.0.0.1:7747", tokenID: id, tokenSecret: secret)
         } else {
             let places = [

@@ -3,49 +3,37 @@ import CLinux
 import Foundation
 import Glibc
 import LinuxSystem
+import ServiceConfiguration
 
 /// The directories and processes of one instance, set up while this process is still root.
 struct Installation {
-    /// Served as when there is no account for it: the first of the ids that sandboxes never get.
-    private static let fallbackID: UInt32 = 0x7000_0000
+    private let configuration: ServiceConfiguration
+    private let account: ServiceAccount
 
-    let places: Places
-    private let userID: uid_t
-    private let groupID: gid_t
-
-    init(places: Places, user: String?) throws {
+    init(_ checked: CheckedConfiguration) throws {
         guard geteuid() == 0 else {
             throw ValidationError("cordond must be started as root: it starts the launcher, then gives up every right")
         }
-        self.places = places
-        if let user {
-            guard let account = getpwnam(user)?.pointee, account.pw_uid != 0 else {
-                throw ValidationError("--user: there is no account \(user) that isn't root")
-            }
-            (userID, groupID) = (account.pw_uid, account.pw_gid)
-        } else if let account = getpwnam("cordon")?.pointee, account.pw_uid != 0 {
-            (userID, groupID) = (account.pw_uid, account.pw_gid)
-        } else {
-            (userID, groupID) = (Self.fallbackID, Self.fallbackID)
-        }
+        configuration = checked.values
+        account = checked.account
     }
 
     /// Makes the directories, and locks the data directory for this process alone.
     func takeOver() throws -> SharedDescriptor {
         umask(0o022)
-        let data = try directory(places.dataDir, owner: 0, mode: 0o710)
+        let data = try directory(configuration.dataDirectory, owner: 0, mode: 0o710)
         let state = try data.make("service", mode: 0o700)
-        try own(state, owner: userID, mode: 0o700)
-        _ = try directory(places.runDir, owner: 0, mode: 0o750)
+        try own(state, owner: account.user, mode: 0o700)
+        _ = try directory(configuration.runDirectory, owner: 0, mode: 0o750)
         // Clients look for it beside the data; it is where only the service can write.
         _ = symlinkat("service/credentials.json", data.raw, "credentials.json")
         let lock = try state.open("lock", O_RDWR | O_CREAT, mode: 0o600)
-        try check(fchown(lock.raw, userID, groupID), "chown", "lock")
+        try check(fchown(lock.raw, account.user, account.group), "chown", "lock")
         for _ in 0..<100 {
             if cordon_lock_exclusive(lock.raw, false) == 0 { return SharedDescriptor(lock) }
             usleep(50_000)
         }
-        throw ValidationError("another cordond serves \(places.dataDir)")
+        throw ValidationError("another cordond serves \(configuration.dataDirectory)")
     }
 
     private func directory(_ path: String, owner: uid_t, mode: mode_t) throws -> Directory {
@@ -56,7 +44,7 @@ struct Installation {
     }
 
     private func own(_ directory: Directory, owner: uid_t, mode: mode_t) throws {
-        try check(fchown(directory.raw, owner, groupID), "chown", directory.name)
+        try check(fchown(directory.raw, owner, account.group), "chown", directory.name)
         try check(fchmod(directory.raw, mode), "chmod", directory.name)
     }
 
@@ -67,23 +55,25 @@ struct Installation {
         let program = try sibling("cordon-launcher")
         let all =
             [
-                "cordon-launcher", "--keep", "--data-dir", places.dataDir, "--run-dir", places.runDir, "--shim",
-                try sibling("cordon-shim"), "--service-user", "\(userID)", "--service-group", "\(groupID)",
+                "cordon-launcher", "--keep", "--data-dir", configuration.dataDirectory, "--run-dir",
+                configuration.runDirectory, "--shim",
+                try sibling("cordon-shim"), "--service-user", "\(account.user)", "--service-group", "\(account.group)",
             ] + arguments
         try spawn(program, all)
-        let path = "\(places.runDir)/launcher.sock"
+        let path = "\(configuration.runDirectory)/launcher.sock"
         for _ in 0..<12_000 {
             let raw = cordon_connect_unix(path)
             if raw >= 0 {
                 close(raw)
                 return
             }
-            if let reason = try? String(contentsOfFile: "\(places.runDir)/launcher.error", encoding: .utf8) {
+            if let reason = try? String(contentsOfFile: "\(configuration.runDirectory)/launcher.error", encoding: .utf8)
+            {
                 throw ValidationError("no sandbox can run here: \(reason)")
             }
             usleep(10_000)
         }
-        throw ValidationError("the launcher did not start; see \(places.runDir)/launcher.log")
+        throw ValidationError("the launcher did not start; see \(configuration.runDirectory)/launcher.log")
     }
 
     private func sibling(_ name: String) throws -> String {
@@ -97,9 +87,10 @@ struct Installation {
 
     /// Started apart from this process: its end ends nothing of it.
     private func spawn(_ program: String, _ arguments: [String]) throws {
-        unlink("\(places.runDir)/launcher.error")
+        unlink("\(configuration.runDirectory)/launcher.error")
         let log = try check(
-            cordon_open(AT_FDCWD, "\(places.runDir)/launcher.log", O_WRONLY | O_CREAT | O_APPEND, 0o640), "open",
+            cordon_open(AT_FDCWD, "\(configuration.runDirectory)/launcher.log", O_WRONLY | O_CREAT | O_APPEND, 0o640),
+            "open",
             "launcher.log")
         defer { close(log) }
         let strings: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
@@ -113,15 +104,15 @@ struct Installation {
 
     /// From here on this process is an ordinary user's, for good.
     func giveUpRights() throws {
-        let state = try Directory(path: places.stateDirectory)
+        let state = try Directory(path: configuration.stateDirectory)
         for name in try state.entries() {
-            try check(fchownat(state.raw, name, userID, groupID, AT_SYMLINK_NOFOLLOW), "chown", name)
+            try check(fchownat(state.raw, name, account.user, account.group, AT_SYMLINK_NOFOLLOW), "chown", name)
         }
-        try check(cordon_become(userID, groupID), "setresuid", "service account")
+        try check(cordon_become(account.user, account.group), "setresuid", "service account")
         umask(0o077)
-        for path in [places.stateDirectory, places.runDir] where access(path, X_OK) != 0 {
+        for path in [configuration.stateDirectory, configuration.runDirectory] where access(path, X_OK) != 0 {
             throw ValidationError(
-                "the service's account (\(userID)) can't reach \(path): a directory above it lets nobody pass")
+                "the service's account (\(account.user)) can't reach \(path): a directory above it lets nobody pass")
         }
     }
 }

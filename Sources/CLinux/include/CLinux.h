@@ -63,7 +63,7 @@ int cordon_user_namespace(uid_t base, unsigned count);
 extern const uint64_t cordon_sandbox_namespaces;
 extern const int cordon_clone_newns, cordon_clone_newuts, cordon_clone_newcgroup, cordon_clone_newnet, cordon_clone_newuser;
 
-/// As many open files as this process may have without asking for more rights.
+/// Allows this process as many open files as it may have without asking for more rights; how many that is.
 int cordon_raise_descriptor_limit(void);
 /// Lowers this process's limits to what a sandbox's processes may have; never raises one.
 int cordon_lower_limits(void);

@@ -1,0 +1,55 @@
+/// Every option of the service, by what it means; `OptionTable` says how each is named, read and checked.
+public struct ServiceConfiguration: Sendable {
+    // MARK: Instance
+
+    public var dataDirectory = "/var/lib/cordon"
+    public var runDirectory = "/run/cordon/default"
+    /// nil: `cordon` where there is such an account, else an id that nobody has.
+    public var user: String?
+
+    // MARK: REST port
+
+    public var listen = ListenAddress.standard
+    /// nil: what the descriptor limit allows.
+    public var maximumConnections: Int?
+    /// nil: as many as there may be connections, up to 8,192.
+    public var maximumWaits: Int?
+
+    // MARK: Sandboxes
+
+    public var policyDirectory: String?
+    public var poolSize = 8
+    public var maximumSandboxes = 4000
+    public var defaultMemoryMiB = 1024
+    public var defaultPids = 1024
+    public var hideUsrLocal = false
+    public var overlayMethod = OverlayMethod.auto
+
+    // MARK: Records and output
+
+    public var retentionSeconds = 86_400.0
+    public var execSpoolMiB = 256
+    public var sandboxSpoolMiB = 1024
+    public var diskReserveMiB = 1024
+
+    // MARK: Operations
+
+    public var logLevel = LogLevel.info
+
+    public init() {}
+
+    /// Where the service keeps its own records: its own, and nobody else's to read.
+    public var stateDirectory: String { "\(dataDirectory)/service" }
+}
+
+/// How layers are mounted; the order is that of the launcher's numbers for them.
+public enum OverlayMethod: String, Sendable, CaseIterable {
+    case auto
+    case descriptors
+    case attachedClones = "attached-clones"
+}
+
+/// The least severe thing that is logged.
+public enum LogLevel: String, Sendable, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
+}
