@@ -12,6 +12,7 @@ final class FakeHost: SandboxHost {
         var launched: [SandboxID] = []
         var terminations: [SandboxID: Int] = [:]
         var forgotten: Set<SandboxID> = []
+        var sizes: [ExecID: TerminalSize] = [:]
         var execOrders: [ExecOrder] = []
         var launchFailure: (any Error)?
         var execFailure: (any Error)?
@@ -146,6 +147,9 @@ final class FakeHost: SandboxHost {
             return state.execFailure
         }
         if let failure { throw failure }
+    }
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        with { $0.sizes[exec] = size }
     }
     func writeStdin(
         of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration

@@ -49,6 +49,15 @@ enum ExecRoutes {
         return Response(status: .noContent)
     }
 
+    static func resize(_ exchange: Exchange) async throws -> Response {
+        _ = try exchange.query([])
+        let (id, exec) = (try exchange.sandboxID(), try exchange.execID())
+        let (json, bytes) = try await exchange.jsonBody()
+        _ = try exchange.idempotencyKey(body: bytes)
+        try await exchange.service.resize(exec, in: id, to: TerminalSize(json: json))
+        return Response(status: .noContent)
+    }
+
     /// Gives the exec its stdin, waits for its end, and answers with its output. When the client
     /// leaves, the exec goes on: a repeat with the same `exec_id` finds it.
     private static func complete(_ started: ExecSnapshot, stdin: [UInt8]?, _ exchange: Exchange) async throws

@@ -49,6 +49,14 @@ extension Engine {
         }
     }
 
+    public func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        let sandbox = try find(id)
+        try await world.boundary.during("resizing a terminal") {
+            try await sandbox.requireTerminal(exec)
+            try await world.host.resize(exec, in: id, to: size)
+        }
+    }
+
     public func stdinStart(
         of exec: ExecID, in id: SandboxID, at offset: UInt64?, by caller: Caller, key: IdempotencyKey?
     ) async throws -> UInt64 {

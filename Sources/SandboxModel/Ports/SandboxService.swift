@@ -58,6 +58,9 @@ public protocol SandboxService: Sendable {
     func signal(
         _ exec: ExecID, in id: SandboxID, number: Int32, by caller: Caller, key: IdempotencyKey?
     ) async throws
+    /// Changes the size of the exec's terminal; its foreground processes get SIGWINCH.
+    /// `failedPrecondition` when the exec is over or has no terminal.
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws
     /// The offset at which a write to stdin begins: as given, else all that was accepted so far. A
     /// repeat with the same key begins where the first did.
     func stdinStart(
