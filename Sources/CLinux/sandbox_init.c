@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -39,7 +40,25 @@ static int set_capabilities(uint64_t set) {
     return (int)syscall(SYS_capset, &header, data);
 }
 
-int cordon_init_drop(int user_namespace, uint64_t capabilities, const char **step) {
+/// Nothing may be nested in the user namespace: a nested one would give every capability back.
+/// Through the sandbox's own procfs, since each namespace's entries stay in the cache of the procfs
+/// that they were looked up in, and all of them are compared in every later look-up.
+static int forbid_nesting(int sysctls) {
+    static const char *const kinds[] = {"user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char path[64], value = 0;
+        snprintf(path, sizeof path, "user/max_%s_namespaces", kinds[i]);
+        const int file = openat(sysctls, path, O_RDWR | O_CLOEXEC);
+        if (file < 0) return -1;
+        errno = ENOTRECOVERABLE;
+        const int holds = write(file, "0", 1) == 1 && pread(file, &value, 1, 0) == 1 && value == '0';
+        close(file);
+        if (!holds) return -1;
+    }
+    return 0;
+}
+
+int cordon_init_drop(int user_namespace, int sysctls, uint64_t capabilities, const char **step) {
     // An id that the namespace doesn't map, so that nobody inside can become it: limits, priority and
     // affinity of a process are open to whoever has its ids (prlimit(2), sched(7)), whatever its
     // dumpability. The capabilities stay: SECBIT_NO_SETUID_FIXUP is set.
@@ -49,6 +68,7 @@ int cordon_init_drop(int user_namespace, uint64_t capabilities, const char **ste
         return fail(step, "become nobody inside");
     // Last of all namespaces, so that it owns none of the others.
     if (setns(user_namespace, CLONE_NEWUSER) < 0) return fail(step, "enter user namespace");
+    if (forbid_nesting(sysctls) < 0) return fail(step, "forbid nested namespaces");
     // Entering filled the bounding set, reset the securebits and cleared the death signal: all of
     // these only hold when they are set after it.
     if (prctl(PR_SET_SECUREBITS, 0) < 0) return fail(step, "securebits");

@@ -79,10 +79,12 @@ final class InitProcess {
         var go = cordon_init_request()
         guard cordon_receive(shim.raw, &go, MemoryLayout<cordon_init_request>.size, nil, nil) > 0 else { _exit(1) }
         do throws(SystemCallError) {
-            try SandboxBuilder(prepare: prepare, userNamespace: userNamespace).build()
+            let sysctls = try SandboxBuilder(prepare: prepare, userNamespace: userNamespace).build()
             var step: UnsafePointer<CChar>?
-            if cordon_init_drop(userNamespace, SandboxBuilder.capabilities, &step) < 0 {
-                let number = errno
+            let dropped = cordon_init_drop(userNamespace, sysctls.raw, SandboxBuilder.capabilities, &step)
+            let number = errno
+            withExtendedLifetime(sysctls) {}
+            if dropped < 0 {
                 throw SystemCallError("init", step.map { String(cString: $0) } ?? "", errno: number)
             }
         } catch {

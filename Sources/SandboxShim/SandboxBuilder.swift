@@ -41,7 +41,8 @@ struct SandboxBuilder {
         31,  // SETFCAP
     ].reduce(0) { $0 | 1 << UInt64($1) }
 
-    func build() throws(SystemCallError) {
+    /// Returns a `/proc/sys` that can be written, which nothing inside can reach.
+    func build() throws(SystemCallError) -> Directory {
         // Groups were entered from outside; a view of them that starts there hides the host's paths.
         try check(cordon_unshare(cordon_clone_newcgroup), "unshare", "cgroup")
         try Mount.makePrivate()
@@ -50,10 +51,12 @@ struct SandboxBuilder {
         try mountDevices(in: root)
         try pivot(to: root)
         try configureNetwork()
+        let sysctls = try Directory(path: "/proc/sys")
         try mask()
         try narrowSystemView()
         try check(cordon_set_hostname("sandbox"), "sethostname")
         try check(cordon_lower_limits(), "setrlimit")
+        return sysctls
     }
 
     // MARK: Root

@@ -55,8 +55,7 @@ pid_t cordon_spawn(const char *path, char *const argv[], char *const environment
 pid_t cordon_spawn_daemon(const char *path, char *const argv[], char *const environment[], int log);
 /// Becomes a user without any right of root's, for good, in every thread.
 int cordon_become(uid_t user, gid_t group);
-/// A user namespace with ids 0..<count mapped to base..<base+count, owned by `base`, in which no
-/// further namespace of any kind can be made. Its descriptor.
+/// A user namespace with ids 0..<count mapped to base..<base+count, owned by `base`. Its descriptor.
 int cordon_user_namespace(uid_t base, unsigned count);
 
 #define CORDON_NEWTIME 0x00000080

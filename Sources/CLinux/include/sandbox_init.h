@@ -79,9 +79,10 @@ enum {
 enum { CORDON_INIT_ID = 0x70000001 };
 
 /// Enters the user namespace and gives up everything that init doesn't need, in the one order that
-/// holds (docs/ISOLATION.md). Called in PID 1 after the mounts are made.
+/// holds (docs/ISOLATION.md). Called in PID 1 after the mounts are made. `sysctls` is a writable
+/// `/proc/sys` of the sandbox's own.
 /// 0, or -1 with errno and `*step` naming the step.
-int cordon_init_drop(int user_namespace, uint64_t capabilities, const char **step);
+int cordon_init_drop(int user_namespace, int sysctls, uint64_t capabilities, const char **step);
 
 /// PID 1's loop: reaps, starts processes, nothing more. Returns never; exits when the shim is gone.
 /// `groups` holds nothing; descriptors other than `shim` are closed first.
