@@ -16,8 +16,6 @@ PACKAGES := \
 	g++ make pkg-config libseccomp-dev libsqlite3-dev zlib1g-dev \
 	bash ca-certificates curl dpkg gcc gdb git jq nodejs perl procps \
 	python3 python3-requests python3-venv shellcheck strace
-# What `make bench` measures beside Cordon.
-PEERS := bubblewrap crun runc
 
 # Suites that make sandboxes, or other things of the kernel's, for real: they run as root and one
 # after the other. A new suite joins them by its target's name; every other suite is pure.
@@ -25,7 +23,7 @@ KERNEL_SUITES := ^(Service|Survival|Isolation|Leak|Limits|LinuxSystem|SandboxShi
 # Tests that run side by side hold more descriptors than the usual soft limit of 1024 allows.
 TESTS := NO_COLOR=1 prlimit --nofile=$(shell ulimit -Hn):$(shell ulimit -Hn) $(PRODUCTS)/cordonPackageTests.xctest --testing-library swift-testing
 
-.PHONY: all setup setup-bench check-swift build build-tests demo test test-pure test-kernel lint format bench install \
+.PHONY: all setup check-swift build build-tests demo test test-pure test-kernel lint format bench install \
 	uninstall clean
 
 all: build
@@ -44,9 +42,6 @@ endef
 
 setup: check-swift
 	$(call install-missing,$(PACKAGES))
-
-setup-bench: setup
-	$(call install-missing,$(PEERS))
 
 check-swift:
 	@swift --version 2> /dev/null | grep -qE 'Swift version (6\.([2-9]|[1-9][0-9])|[7-9])' \
@@ -77,8 +72,9 @@ lint: setup
 format:
 	swift format -i -r Sources Tests Package.swift
 
-bench: build setup-bench
-	$(SUDO) python3 bench/bench.py $(PRODUCTS)
+# BENCH_FLAGS=--help lists what can be chosen.
+bench: build
+	$(SUDO) python3 -B bench/bench.py $(PRODUCTS) $(BENCH_FLAGS)
 
 # Run `make build` first, as yourself; installing needs root and builds nothing.
 install:

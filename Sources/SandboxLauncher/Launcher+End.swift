@@ -70,7 +70,7 @@ extension Launcher {
         do {
             try files.discard(slot.name)
         } catch { log("slot \(slot.name): \(error)") }
-        sweepTrash()
+        sweepSoon()
         if !slot.group.holdsPageCache(), slot.group.remove() {
             removed(slot)
         } else {
@@ -127,6 +127,16 @@ extension Launcher {
             delay = min(delay * 2, 20_000)
         }
         _exit(1)
+    }
+
+    /// Whoever asked for the end is answered first, and what comes next isn't slowed by the disk.
+    private func sweepSoon() {
+        guard !isShuttingDown else { return sweepTrash() }
+        guard sweepTimer == nil else { return }
+        sweepTimer = loop.schedule(after: .milliseconds(50)) { [unowned self] in
+            self.sweepTimer = nil
+            self.sweepTrash()
+        }
     }
 
     /// Removes what ended sandboxes wrote, in one process at a time.
@@ -234,6 +244,7 @@ extension Launcher {
     /// Ends every sandbox and removes everything but records and images; then this process exits.
     func shutDown() {
         isShuttingDown = true
+        sweepTrash()
         for slot in slots.values where !slot.isReclaiming {
             if slot.sandbox != nil { end(slot, "the service was shut down") } else { drop(slot) }
         }

@@ -24,6 +24,7 @@ extension Launcher {
             answer(.failure(Failure(.resourceExhausted, "\(Self.mostQueued) launches wait already")))
             return
         }
+        lastLaunch = cordon_boottime_ns()
         queue.append(QueuedLaunch(connection: connection, assignment: assignment, answer: answer))
         serveQueue()
         refill()

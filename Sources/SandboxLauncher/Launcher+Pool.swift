@@ -53,7 +53,7 @@ extension Launcher {
         dropOutdated()
         let prepared = pool.prepared.count
         var building = pool.building
-        let wanted = memoryIsShort() ? queue.count : configuration.poolSize + queue.count
+        let wanted = poolSizeNow() + queue.count
         while prepared + building < wanted, building < Self.mostBuilding {
             do {
                 _ = try build()
@@ -83,6 +83,25 @@ extension Launcher {
         slot.failure = reason
         slot.channel?.close()
         if let pidfd = slot.pidfd?.raw { _ = cordon_pidfd_kill(pidfd, SIGKILL) }
+    }
+
+    /// How many sandboxes should be prepared at this moment: none where memory is short, few where
+    /// nobody has wanted one for long.
+    private func poolSizeNow() -> Int {
+        if memoryIsShort() { return 0 }
+        let idle = (cordon_boottime_ns() - lastLaunch) / 1_000_000_000
+        guard idle >= configuration.poolIdleSeconds else { return configuration.poolSize }
+        return min(configuration.poolSize, configuration.poolIdleSize)
+    }
+
+    /// Looks every now and then whether fewer will do, and drops the others.
+    func tendPool() {
+        loop.schedule(after: .seconds(5)) { [unowned self] in
+            guard !self.isShuttingDown else { return }
+            let surplus = self.pool.prepared.count - self.poolSizeNow() - self.queue.count
+            if surplus > 0 { for slot in self.pool.prepared.values.prefix(surplus) { self.drop(slot) } }
+            self.tendPool()
+        }
     }
 
     private func memoryIsShort() -> Bool {

@@ -37,10 +37,13 @@ public final class Launcher {
     var waitingRemovals: [Slot] = []
     /// The process that removes what ended sandboxes wrote, and whether more has come since it started.
     var trashSweeper: pid_t?
+    var sweepTimer: Int?
     var trashIsNew = false
     var buildFailures = 0
     var refillScheduled = false
     var refillTimer: Int?
+    /// When a sandbox was last asked for (CLOCK_BOOTTIME).
+    var lastLaunch = cordon_boottime_ns()
     var isShuttingDown = false
     private var listener: Descriptor?
     private let runLock: Descriptor
@@ -88,6 +91,7 @@ public final class Launcher {
         if sandboxes.isEmpty { try proveThatSandboxesWork() }
         try listen()
         refill()
+        tendPool()
         try loop.run()
     }
 

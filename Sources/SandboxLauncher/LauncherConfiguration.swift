@@ -13,6 +13,9 @@ public struct LauncherConfiguration: Sendable {
     public var serviceGroup: UInt32 = 0
     /// How many sandboxes are kept prepared.
     public var poolSize = 8
+    /// How many are left once nothing was launched for this long.
+    public var poolIdleSize = 2
+    public var poolIdleSeconds: UInt64 = 600
     public var hideUsrLocal = false
     /// Limits of a prepared sandbox; a launch that asks for the same changes nothing.
     public var defaultMemoryMiB: UInt64 = 1024
@@ -46,6 +49,8 @@ public struct LauncherConfiguration: Sendable {
             case "--service-user": serviceUser = try number(name, value)
             case "--service-group": serviceGroup = try number(name, value)
             case "--pool-size": poolSize = try number(name, value)
+            case "--pool-idle-size": poolIdleSize = try number(name, value)
+            case "--pool-idle-seconds": poolIdleSeconds = try number(name, value)
             case "--hide-usr-local": hideUsrLocal = value == "true"
             case "--default-memory-mib": defaultMemoryMiB = try number(name, value)
             case "--default-cpu-weight": defaultCPUWeightMillicores = try number(name, value)

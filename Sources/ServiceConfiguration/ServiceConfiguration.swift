@@ -19,6 +19,8 @@ public struct ServiceConfiguration: Sendable {
 
     public var policyDirectory: String?
     public var poolSize = 8
+    public var poolIdleSize = 2
+    public var poolIdleSeconds = 600
     public var maximumSandboxes = 4000
     public var defaultMemoryMiB = 1024
     public var defaultPids = 1024

@@ -22,7 +22,8 @@ struct Serve: ParsableCommand {
 
     private static func launcherArguments(_ values: ServiceConfiguration) -> [String] {
         [
-            "--pool-size", "\(values.poolSize)", "--hide-usr-local", "\(values.hideUsrLocal)",
+            "--pool-size", "\(values.poolSize)", "--pool-idle-size", "\(values.poolIdleSize)",
+            "--pool-idle-seconds", "\(values.poolIdleSeconds)", "--hide-usr-local", "\(values.hideUsrLocal)",
             "--default-memory-mib", "\(values.defaultMemoryMiB)", "--default-pids", "\(values.defaultPids)",
             "--default-cpu-weight", "\(SandboxingService.defaultCPUWeight)", "--exec-spool-mib",
             "\(values.execSpoolMiB)",

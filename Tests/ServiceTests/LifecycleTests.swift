@@ -1,3 +1,4 @@
+import ServiceSupport
 import Testing
 
 /// The checks are in `Programs/lifecycle.py`.
@@ -47,6 +48,25 @@ struct LifecycleTests {
 
     @Test("a repeated request is recognised by its key, a repeated exec by its id")
     func repeats() async throws { try await check("lifecycle", "repeats_are_recognised") }
+
+    @Test("an idle service keeps few sandboxes prepared, and more once one is started")
+    func idlePool() async throws {
+        let options = ["--pool-size", "6", "--pool-idle-size", "1", "--pool-idle-seconds", "2"]
+        try await withService(options: options) { service in
+            func comesToHold(_ count: Int) async throws -> Bool {
+                for _ in 0..<300 {
+                    if service.slots().filter(\.sandbox.isEmpty).count == count { return true }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                return false
+            }
+            #expect(try await comesToHold(1), "\(service.slots())")
+            let id = try await service.create()
+            #expect(try await comesToHold(6), "\(service.slots())")
+            #expect(try await service.run(["echo", "fine"], in: id).stdout == "fine\n")
+            #expect(try await comesToHold(1), "\(service.slots())")
+        }
+    }
 
     @Test("an ended sandbox is forgotten after its time")
     func retention() async throws {

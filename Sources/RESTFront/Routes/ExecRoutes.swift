@@ -75,14 +75,10 @@ enum ExecRoutes {
         guard let ending = snapshot.status.ending else {
             throw CordonError(.internal, "an exec that is over has no ending")
         }
-        var outputs: [CompletedBody.Output] = []
-        for (name, stream) in [("stdout", OutputStream.stdout), ("stderr", .stderr)] {
-            let reader = try await service.output(stream, of: exec, in: id)
-            exchange.scope.atEnd { await reader.close() }
-            let pieces = StreamPieces(reader: reader, pieceBytes: exchange.front.options.pieceBytes)
-            outputs.append(
-                try await .init(name: name, pieces: pieces, limit: exchange.front.options.maximumOutputBytes))
-        }
+        // Each may take a question to the sandbox's shim.
+        async let stdout = output("stdout", .stdout, of: started, exchange)
+        async let stderr = output("stderr", .stderr, of: started, exchange)
+        let outputs = try await [stdout, stderr]
         let body = CompletedBody(exec: Exec(snapshot), result: EndResult(ending), outputs: outputs)
         return Response(
             status: .ok, headers: [.contentType: "application/json"],
@@ -90,6 +86,16 @@ enum ExecRoutes {
                 try await body.write(to: &writer)
                 try await writer.finish(nil)
             })
+    }
+
+    private static func output(
+        _ name: String, _ stream: OutputStream, of exec: ExecSnapshot, _ exchange: Exchange
+    ) async throws -> CompletedBody.Output {
+        let reader = try await exchange.service.output(stream, of: exec.id, in: exec.sandbox)
+        exchange.scope.atEnd { await reader.close() }
+        let pieces = StreamPieces(reader: reader, pieceBytes: exchange.front.options.pieceBytes)
+        return try await CompletedBody.Output(
+            name: name, pieces: pieces, limit: exchange.front.options.maximumOutputBytes)
     }
 
     /// Writes all of stdin and its end. A process that ends or closes its stdin earlier is no error.

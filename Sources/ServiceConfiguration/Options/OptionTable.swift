@@ -49,6 +49,11 @@ public enum OptionTable {
             "A directory of further seccomp policies (NAME.json)."),
         ServiceOption("pool_size", \.poolSize, .integer(0...256), "How many sandboxes are kept prepared."),
         ServiceOption(
+            "pool_idle_size", \.poolIdleSize, .integer(0...256),
+            "How many of them are left once nothing was started for a while."),
+        ServiceOption(
+            "pool_idle_seconds", \.poolIdleSeconds, .integer(1...86_400), "How long that while is, in seconds."),
+        ServiceOption(
             "max_sandboxes", \.maximumSandboxes, .integer(1...4000), "The most sandboxes that run at a time."),
         ServiceOption(
             "default_memory_mib", \.defaultMemoryMiB, .integer(16...16_777_216),
