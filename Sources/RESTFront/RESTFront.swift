@@ -26,10 +26,20 @@ public struct RESTFront: Sendable {
         options: RESTFrontOptions = RESTFrontOptions(),
         openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument, logger: Logger
     ) {
+        self.init(
+            service: service, verifier: verifier, bodyHash: bodyHash, options: options,
+            openAPIDocument: openAPIDocument, furtherRoutes: [], logger: logger)
+    }
+
+    /// - Parameter furtherRoutes: what tests serve beside the contract.
+    package init(
+        service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
+        options: RESTFrontOptions, openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument,
+        furtherRoutes: [Route], logger: Logger
+    ) {
         state = FrontState(
             service: service, verifier: verifier, bodyHash: bodyHash, options: options,
-            openAPIDocument: openAPIDocument,
-            logger: logger)
+            openAPIDocument: openAPIDocument, furtherRoutes: furtherRoutes, logger: logger)
     }
 
     /// The front as a service: binds its address when it runs, and on graceful shutdown ends waits

@@ -110,7 +110,33 @@ import Testing
         #expect(ending.reason == .terminated)
         #expect(ending.detail?.contains("timed_out") == true)
         #expect(
-            await code { try await fixture.engine.signal(exec.id, in: sandbox.id, number: 15) } == .failedPrecondition)
+            await code {
+                try await fixture.engine.signal(exec.id, in: sandbox.id, number: 15, by: Fixture.caller, key: nil)
+            } == .failedPrecondition)
+    }
+
+    @Test("a signal with a key is sent once, after a restart too; one that failed is sent when it is repeated")
+    func signalKeys() async throws {
+        let fixture = try await Fixture()
+        let sandbox = try await fixture.create()
+        let exec = try await fixture.start(try sh(), in: sandbox.id)
+        let key = IdempotencyKey(key: "k", route: "signal", bodyHash: [1])
+        func send(_ engine: Engine, _ key: IdempotencyKey) async -> ErrorCode? {
+            await code {
+                try await engine.signal(exec.id, in: sandbox.id, number: 15, by: Fixture.caller, key: key)
+            }
+        }
+        fixture.host.with { $0.execFailure = FakeHost.Failure() }
+        #expect(await send(fixture.engine, key) == .internal)
+        fixture.host.with { $0.execFailure = nil }
+        #expect(await send(fixture.engine, key) == nil)
+        #expect(await send(fixture.engine, key) == nil)
+        #expect(fixture.host.with { $0.signals } == [15])
+        let other = IdempotencyKey(key: "k", route: "signal", bodyHash: [2])
+        #expect(await send(fixture.engine, other) == .failedPrecondition)
+        let again = try await fixture.restarted()
+        #expect(await send(again.engine, key) == nil)
+        #expect(again.host.with { $0.signals }.isEmpty)
     }
 
     @Test("a start that the machine refuses leaves no exec, and a repeat starts it")

@@ -43,8 +43,9 @@ enum ExecRoutes {
         _ = try exchange.query([])
         let (id, exec) = (try exchange.sandboxID(), try exchange.execID())
         let (json, bytes) = try await exchange.jsonBody()
-        _ = try exchange.idempotencyKey(body: bytes)
-        try await exchange.service.signal(exec, in: id, number: SignalOrder(json: json).number)
+        try await exchange.service.signal(
+            exec, in: id, number: SignalOrder(json: json).number, by: exchange.caller(),
+            key: exchange.idempotencyKey(body: bytes))
         return Response(status: .noContent)
     }
 
@@ -98,7 +99,7 @@ enum ExecRoutes {
         guard let bytes else { return }
         var offset = 0
         repeat {
-            let end = min(offset + StdinRoutes.pieceBytes, bytes.count)
+            let end = min(offset + StdinWriter.pieceBytes, bytes.count)
             let state = try await service.writeStdin(
                 of: exec, in: id, offset: UInt64(offset), bytes: Array(bytes[offset..<end]), end: end == bytes.count,
                 upTo: step)
