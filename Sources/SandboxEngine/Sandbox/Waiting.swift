@@ -82,13 +82,15 @@ extension Sandbox {
 
     private func wake(_ ticket: UInt64, of topic: WaitTopic) { waiters.wake(ticket, of: topic) }
 
-    /// Pauses until `isDone` holds or `limit` has passed; false when it still doesn't hold.
+    /// Pauses until `isDone` holds or `limit` has passed; false when it still doesn't hold. Throws
+    /// when the caller is cancelled: one that asks again and again must come to an end.
     func wait(for topic: WaitTopic, upTo limit: Duration, until isDone: () -> Bool) async throws -> Bool {
         let limit = min(limit, world.limits.maxWait)
         let end = world.clock.uptime() + limit
         while !isDone() {
             let left = end - world.clock.uptime()
-            guard left > .zero, !Task.isCancelled else { return false }
+            guard left > .zero else { return false }
+            try Task.checkCancellation()
             try await pause(for: topic, upTo: left)
         }
         return true
