@@ -43,7 +43,7 @@ struct SandboxingService {
         let front = RESTFront(
             service: engine, verifier: VerifierAdapter(verifier: verifier), bodyHash: { hasher.hash($0) },
             options: try frontOptions(ports), logger: logger)
-        let server = front.server { port in
+        let server = try front.server { port in
             do {
                 try ports.remember(port, for: configuration.listen)
                 let url = "http://\(configuration.listen.authority(port: port))"
