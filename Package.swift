@@ -73,6 +73,7 @@ let package = Package(
 
         // Layer 3: the parts, which never see each other.
         .target(name: "SandboxShim", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
+        .target(name: "SandboxFiles", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
         .target(name: "SandboxLauncher", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
         .target(
             name: "SandboxRuntime",
@@ -109,7 +110,7 @@ let package = Package(
             name: "cordon-launcher", dependencies: ["SandboxLauncher"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
         .executableTarget(
-            name: "cordon-shim", dependencies: ["SandboxShim"],
+            name: "cordon-shim", dependencies: ["SandboxFiles", "SandboxShim"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
         .executableTarget(
             name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser],
@@ -126,6 +127,9 @@ let package = Package(
         .testTarget(
             name: "SandboxShimTests",
             dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol", "SandboxShim"]),
+        .testTarget(
+            name: "SandboxFilesTests",
+            dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol", "SandboxFiles"]),
         .testTarget(
             name: "SandboxLauncherTests", dependencies: ["CLinux", "LinuxSystem", "ShimProtocol", "SandboxLauncher"]),
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),

@@ -21,7 +21,7 @@
 // From here to execve: no allocation, no lock, nothing that the sandbox could make wait without
 // limit; the shim ends a start that takes too long.
 
-enum { REPORT = 3, LARGEST_DATABASE = 1 << 20, MOST_GROUPS = 256 };
+enum { REPORT = 3, PROGRAM = 4, LARGEST_DATABASE = 1 << 20, MOST_GROUPS = 256 };
 
 struct process {
     const char *workdir;
@@ -266,7 +266,12 @@ static bool is_confined(const struct process *process) {
     return prctl(PR_GET_SECUREBITS) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && getsid(0) == getpid();
 }
 
-static void run(struct process *process) {
+static void run(struct process *process, bool has_program) {
+    if (has_program) {
+        // No path leads to it: what runs is what the launcher sealed.
+        syscall(SYS_execveat, PROGRAM, "", process->arguments, process->environment, AT_EMPTY_PATH);
+        return;
+    }
     const char *program = process->arguments[0];
     if (strchr(program, '/')) {
         execve(program, process->arguments, process->environment);
@@ -301,7 +306,8 @@ void cordon_process_exec(const int given[CORDON_START_DESCRIPTORS]) {
     static struct process process;
     // Out of the way of 0 to 3, whatever numbers they came with.
     int descriptors[CORDON_START_DESCRIPTORS];
-    for (int i = 0; i < CORDON_START_DESCRIPTORS; i++) {
+    const bool has_program = given[CORDON_START_PROGRAM] >= 0;
+    for (int i = 0; i < CORDON_START_DESCRIPTORS - !has_program; i++) {
         descriptors[i] = fcntl(given[i], F_DUPFD_CLOEXEC, 16);
         if (descriptors[i] < 0) _exit(126);
     }
@@ -326,7 +332,9 @@ void cordon_process_exec(const int given[CORDON_START_DESCRIPTORS]) {
         *last = process.home;
     }
     if ((error = take_stdio(descriptors, &process))) fail(CORDON_STAGE_STDIO, error);
-    cordon_close_range(REPORT + 1, ~0u);
+    if (has_program && dup3(descriptors[CORDON_START_PROGRAM], PROGRAM, O_CLOEXEC) < 0)
+        fail(CORDON_STAGE_STDIO, errno);
+    cordon_close_range(has_program ? PROGRAM + 1 : REPORT + 1, ~0u);
     if ((error = set_credentials(&process))) fail(CORDON_STAGE_CREDENTIALS, error);
     if (chdir(process.workdir) < 0) fail(CORDON_STAGE_WORKDIR, errno);
     if (!is_confined(&process)) fail(CORDON_STAGE_SELF_TEST, EPERM);
@@ -334,6 +342,6 @@ void cordon_process_exec(const int given[CORDON_START_DESCRIPTORS]) {
         if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &process.filter) < 0) fail(CORDON_STAGE_SECCOMP, errno);
         if (prctl(PR_GET_SECCOMP) != SECCOMP_MODE_FILTER) fail(CORDON_STAGE_SELF_TEST, EPERM);
     }
-    run(&process);
+    run(&process, has_program);
     fail(CORDON_STAGE_PROGRAM, errno);
 }

@@ -158,12 +158,14 @@ static void serve(int shim) {
         switch (request.kind & 0xff) {
         case CORDON_INIT_START: {
             int all[CORDON_START_DESCRIPTORS], used = 0;
-            for (int i = 0; i < CORDON_START_DESCRIPTORS; i++) {
+            for (int i = 0; i < CORDON_START_PROGRAM; i++) {
                 // 0 is this process's own /dev/null, opened before anybody else was here.
                 const bool is_null = i >= 3 && (request.kind >> (8 + i - 3) & 1);
                 all[i] = is_null || used == count ? 0 : descriptors[used++];
             }
-            const int due = CORDON_START_DESCRIPTORS - __builtin_popcount(request.kind >> 8 & 7);
+            const bool has_program = request.kind & CORDON_INIT_WITH_PROGRAM;
+            all[CORDON_START_PROGRAM] = has_program && used < count ? descriptors[used++] : -1;
+            const int due = CORDON_START_PROGRAM - __builtin_popcount(request.kind >> 8 & 7) + has_program;
             if (count == due)
                 start(shim, request.number, all);
             else

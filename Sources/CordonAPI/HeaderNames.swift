@@ -6,6 +6,8 @@ public enum HeaderNames {
     public static let dropped = "Cordon-Dropped"
     /// The stream's total length; there once it is closed (as a trailer when that happens in mid-body).
     public static let end = "Cordon-End"
+    /// A file's permissions, in octal.
+    public static let fileMode = "Cordon-File-Mode"
     public static let idempotencyKey = "Idempotency-Key"
     public static let requestID = "X-Request-Id"
 }

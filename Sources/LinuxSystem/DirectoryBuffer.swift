@@ -2,28 +2,30 @@ import CLinux
 import Glibc
 
 /// One portion of a directory's entries (getdents64(2)), with names as the bytes they are.
-final class DirectoryBuffer: Sequence {
+public final class DirectoryBuffer: Sequence {
     /// One entry; its name is valid until the buffer is filled again.
-    struct Entry {
-        let name: UnsafePointer<CChar>
+    public struct Entry {
+        public let name: UnsafePointer<CChar>
         /// As in readdir(3): 4 is a directory, 0 a file system that doesn't tell.
-        let type: UInt8
+        public let type: UInt8
     }
 
     private static let size = 32 * 1024
     private let bytes = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
     private var count = 0
 
+    public init() {}
+
     deinit { bytes.deallocate() }
 
     /// Reads the next portion; false at the directory's end.
-    func fill(from directory: Int32) throws(SystemCallError) -> Bool {
+    public func fill(from directory: Int32) throws(SystemCallError) -> Bool {
         count = try check(cordon_directory_entries(directory, bytes, Self.size), "getdents64")
         return count > 0
     }
 
     /// The portion's entries, without `.` and `..`.
-    func makeIterator() -> AnyIterator<Entry> {
+    public func makeIterator() -> AnyIterator<Entry> {
         var offset = 0
         return AnyIterator { [self] in
             while offset < count {

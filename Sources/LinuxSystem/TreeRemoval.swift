@@ -11,12 +11,17 @@ public struct TreeRemoval {
     private static let isDirectory: UInt8 = 4
 
     private let parent: Directory
+    private let progress: () -> Void
     /// The tree's own top, where what lies too deep is moved to; -1 outside of `remove`.
     private var top: Int32 = -1
     private var moved = 0
 
-    /// Removal of children of `parent`, a directory that only root can reach.
-    public init(in parent: Directory) { self.parent = parent }
+    /// Removal of children of `parent`. Whoever else can write to it can keep this busy, and no more.
+    /// `progress` is called now and then while it goes on.
+    public init(in parent: Directory, progress: @escaping () -> Void = {}) {
+        self.parent = parent
+        self.progress = progress
+    }
 
     /// Removes the child and everything below it; fine when it isn't there.
     public mutating func remove(_ child: String) throws(SystemCallError) {
@@ -53,6 +58,7 @@ public struct TreeRemoval {
         let buffer = DirectoryBuffer()
         try check(lseek(directory, 0, SEEK_SET), "lseek")
         while try buffer.fill(from: directory) {
+            progress()
             for entry in buffer {
                 seen += 1
                 try remove(entry, from: directory, depth: depth)

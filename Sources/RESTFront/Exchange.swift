@@ -61,8 +61,8 @@ package struct Exchange: Sendable {
     }
 
     /// The request's body, whole. Throws over the limit, and when it breaks off.
-    func bodyBytes() async throws -> [UInt8] {
-        let limit = front.options.maximumBodyBytes
+    func bodyBytes(upTo wanted: Int? = nil) async throws -> [UInt8] {
+        let limit = wanted ?? front.options.maximumBodyBytes
         if let text = request.headers[.contentLength], let length = Int(text), length > limit {
             throw RequestRefused.tooLarge(limit: limit)
         }
@@ -75,9 +75,9 @@ package struct Exchange: Sendable {
     }
 
     /// The request's body as JSON.
-    func jsonBody() async throws -> (value: JSONValue, bytes: [UInt8]) {
+    func jsonBody(upTo limit: Int? = nil) async throws -> (value: JSONValue, bytes: [UInt8]) {
         try requireContentType("application/json")
-        let bytes = try await bodyBytes()
+        let bytes = try await bodyBytes(upTo: limit)
         do {
             return (try JSONParser.parse(bytes), bytes)
         } catch {

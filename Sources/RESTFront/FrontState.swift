@@ -15,6 +15,8 @@ final class FrontState: Sendable {
     let logger: Logger
     let table: RouteTable
     let waits: Places
+    /// For bodies that are larger than most.
+    let largeBodies: Places
     private let date = HTTPDate()
 
     init(
@@ -29,6 +31,7 @@ final class FrontState: Sendable {
         self.openAPIDocument = openAPIDocument
         self.logger = logger
         self.waits = Places(options.maximumWaits)
+        self.largeBodies = Places(options.maximumLargeBodies)
     }
 
     /// Answers one request. Throws when the answer can't be sent whole: the connection is then closed.

@@ -14,6 +14,12 @@ public struct RESTFrontOptions: Sendable {
     public var maximumWaits = 8_192
     /// The largest JSON body.
     public var maximumBodyBytes = 1 << 20
+    /// The largest body of a run, in which files come along.
+    public var maximumRunBodyBytes = 16 << 20
+    /// How many run bodies above `maximumBodyBytes` are taken in at a time.
+    public var maximumLargeBodies = 8
+    /// How often a streamed run says that it goes on.
+    public var heartbeat: Duration = .seconds(15)
     /// The largest request target, and header field.
     public var maximumFieldBytes = 16 * 1024
     /// The largest head.

@@ -150,7 +150,7 @@ extension Launcher {
         let ours = Descriptor(owning: pair[0])
         let theirs = Descriptor(owning: pair[1])
         let run = try files.runSlots.directory(slot.name)
-        let descriptors = [theirs.raw, run.raw, files.sandboxes.raw]
+        let descriptors = [theirs.raw, run.raw, files.sandboxes.raw, fileAgent.raw]
         let arguments = CStringArray(["cordon-shim"])
         // A static Swift program needs no /proc to start when it is told its root.
         let environment = CStringArray(["SWIFT_ROOT=/"])

@@ -46,6 +46,8 @@ public final class Launcher {
     var lastLaunch = cordon_boottime_ns()
     var isShuttingDown = false
     private var listener: Descriptor?
+    /// The program that works on files inside of sandboxes, as every shim inherits it.
+    let fileAgent: Descriptor
     private let runLock: Descriptor
 
     /// Takes over a run directory, adopting what lives in it. Throws when another launcher has it.
@@ -56,6 +58,9 @@ public final class Launcher {
         runLock = try run.open("lock", O_RDWR | O_CREAT, mode: 0o600)
         try Self.wait(for: runLock, of: configuration.runDirectory)
         files = try LauncherFiles(configuration)
+        fileAgent = Descriptor(
+            owning: try check(cordon_sealed_program(configuration.shim, "cordon-files"), "memfd_create", "cordon-files")
+        )
         loop = try EventLoop()
         bootID = try ProcessIdentity.bootID()
         layout = try ControlGroupLayout.detect()

@@ -1,4 +1,5 @@
 import LinuxSystem
+import NIOCore
 import NIOPosix
 import SandboxModel
 import ShimProtocol
@@ -28,6 +29,15 @@ extension LocalHost {
 
     public func stdinState(of exec: ExecID, in id: SandboxID) async throws -> StdinState {
         try await writeStdin(of: exec, in: id, offset: 0, bytes: [], end: false, upTo: .zero)
+    }
+
+    public func openFiles(in id: SandboxID, as user: String?) async throws -> any FileSession {
+        let path = try link(id).path
+        do {
+            return AgentSession(try await AgentConnection.open(path, as: user ?? "", on: group))
+        } catch is IOError {
+            throw CordonError(.failedPrecondition, "sandbox \(id) has ended")
+        } catch { throw AgentSession.converted(error) }
     }
 
     public func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader {

@@ -8,14 +8,17 @@ final class ShimLink: Sendable {
     let id: SandboxID
     let startedAt: Timestamp
     let connection: FrameConnection
+    /// Its shim's socket.
+    let path: String
     private let nextReader = Mutex<UInt64>(1)
     /// Execs whose end has been reported already.
     private let reported = Mutex<Set<ExecID>>([])
 
-    private init(id: SandboxID, startedAt: Timestamp, connection: FrameConnection) {
+    private init(id: SandboxID, startedAt: Timestamp, connection: FrameConnection, path: String) {
         self.id = id
         self.startedAt = startedAt
         self.connection = connection
+        self.path = path
     }
 
     /// Connects to the shim at a socket and asks how its sandbox stands.
@@ -40,7 +43,7 @@ final class ShimLink: Sendable {
             connection.close()
             throw error
         }
-        let made = ShimLink(id: status.id, startedAt: status.startedAt, connection: connection)
+        let made = ShimLink(id: status.id, startedAt: status.startedAt, connection: connection, path: path)
         let missed = link.withLock { known in
             known = made
             return early.withLock { $0 }

@@ -14,6 +14,14 @@ final class InitProcess {
         case exited(number: UInt32, waitStatus: Int32)
         case pong(number: UInt32)
         case setupFailed(String)
+
+        /// The process that it is about.
+        var number: UInt32? {
+            switch self {
+            case .started(let number, _), .cloneFailed(let number, _), .exited(let number, _): number
+            case .ready, .pong, .setupFailed: nil
+            }
+        }
     }
 
     /// What there is to hear.
@@ -132,9 +140,13 @@ final class InitProcess {
     }
 
     /// Asks for a process. `nulls` names those of stdin (1), stdout (2) and stderr (4) that are the
-    /// sandbox's own `/dev/null`, and not among the descriptors.
-    func start(number: UInt32, descriptors: [SharedDescriptor], nulls: UInt32) throws(SystemCallError) {
-        try request(UInt32(CORDON_INIT_START) | nulls << 8, number, descriptors: descriptors)
+    /// sandbox's own `/dev/null`, and not among the descriptors. With `program` the last of them is what
+    /// is run, instead of what `argv` names.
+    func start(
+        number: UInt32, descriptors: [SharedDescriptor], nulls: UInt32, program: Bool = false
+    ) throws(SystemCallError) {
+        let kind = UInt32(CORDON_INIT_START) | nulls << 8 | (program ? UInt32(CORDON_INIT_WITH_PROGRAM) : 0)
+        try request(kind, number, descriptors: descriptors)
     }
 
     /// Sends a signal to a process that init started and has not reaped.

@@ -18,7 +18,7 @@ extension SandboxSupervisor {
     func activity() {
         loop.cancel(idleTimer)
         idleTimer = nil
-        guard let idle = assignment?.idleTimeout,
+        guard let idle = assignment?.idleTimeout, fileAgents.isEmpty,
             !execs.values.contains(where: { $0.id != .main && !$0.isOver })
         else { return }
         idleTimer = loop.schedule(after: idle) { [unowned self] in

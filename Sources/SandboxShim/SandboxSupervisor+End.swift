@@ -36,6 +36,7 @@ extension SandboxSupervisor {
             loop.unwatch(pending.report.raw)
         }
         starts.removeAll()
+        for agent in fileAgents.values { close(agent) }
         for id in execOrder {
             guard let exec = execs[id] else { continue }
             for output in exec.outputs.values { output.finish() }

@@ -22,6 +22,10 @@ extension SandboxSupervisor {
     }
 
     func handle(_ report: InitProcess.Report) {
+        if let number = report.number, let agent = fileAgents[number] {
+            handle(report, of: agent)
+            return
+        }
         switch report {
         case .started(let number, _):
             guard let pending = starts[number] else { break }

@@ -47,6 +47,10 @@ final class SandboxSupervisor {
     var execsByNumber: [UInt32: Exec] = [:]
     var starts: [UInt32: PendingStart] = [:]
     var nextExec: UInt32 = 1
+    /// The file agents that run, by the numbers that they share with execs.
+    var fileAgents: [UInt32: FileAgentProcess] = [:]
+    /// Their program; nil where the launcher is too old to give it.
+    var fileAgent: SharedDescriptor?
     var lingeringGroups: [ControlGroup] = []
 
     var lifetimeTimer: Int?

@@ -5,7 +5,7 @@ import SandboxModel
 import ShimProtocol
 
 /// One sandbox's supervisor process. Descriptors come by number from the launcher:
-/// 3 its socket, 4 the slot's run directory, 5 the sandboxes' records.
+/// 3 its socket, 4 the slot's run directory, 5 the sandboxes' records, 6 the file agent's program.
 public enum Shim {
     /// Runs until the sandbox has ended. The launcher's death ends it only while it is nobody's.
     public static func run(argumentCount: Int32, arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Never
@@ -25,6 +25,8 @@ public enum Shim {
     }
 
     private static func serve() throws {
+        // First of all: a launcher of an older version gives none, and 6 is somebody else's later.
+        let fileAgent = cordon_is_sealed(6) ? SharedDescriptor(Descriptor(owning: 6)) : nil
         let loop = try EventLoop()
         let launcher = FrameChannel(socket: Descriptor(owning: 3), loop: loop)
         let slot = Directory(owning: Descriptor(owning: 4), name: "slot")
@@ -49,6 +51,7 @@ public enum Shim {
                     let layout = try ControlGroupLayout.detect()
                     let built = try SandboxSupervisor.prepare(
                         prepare, loop: loop, layout: layout, records: records)
+                    built.fileAgent = fileAgent
                     built.onEnd = { ending in
                         if let id = built.assignment?.id {
                             launcher.send(Ended(id: id, ending: ending), request: 0)

@@ -11,7 +11,7 @@ final class ShimServer {
     private let listener: Descriptor
     private var connections: [Int: ShimConnection] = [:]
     private var nextConnection = 1
-    private static let mostConnections = 16
+    private static let mostConnections = 32
 
     /// Listens at `shim.sock` in the slot's run directory, for the service's group.
     init(loop: EventLoop, supervisor: SandboxSupervisor, directory: Directory, group: UInt32) throws(SystemCallError) {
@@ -77,6 +77,10 @@ final class ShimConnection {
         let request = frame.request
         switch MessageType(rawValue: frame.type) {
         case .hello: channel.send(supervisor.status, request: request)
+        case .openFiles:
+            let open: OpenFiles = try frame.decode()
+            // From here on it is the agent who talks with the service.
+            supervisor.openFiles(open, over: try channel.detach())
         case .startExec: supervisor.startExec(try frame.decode(), answer: answer(request))
         case .startTerminalExec:
             supervisor.startExec((try frame.decode(StartTerminalExec.self)).start, answer: answer(request))

@@ -41,6 +41,9 @@ public struct FrameAssembler: Sendable {
 
     public init() {}
 
+    /// Whether nothing is held of a frame that isn't whole yet.
+    public var isEmpty: Bool { start == buffer.count }
+
     public mutating func append(_ bytes: some Sequence<UInt8>) {
         // What has been cut off goes when that is cheap: when nothing is left behind it, or little.
         if start == buffer.count {
@@ -101,6 +104,7 @@ public enum MessageType: UInt16, Sendable {
     case execEnded = 31
     case startTerminalExec = 32
     case resize = 33
+    case openFiles = 36
 
     // launcher → shim, and its answers
     case prepare = 40
@@ -108,6 +112,23 @@ public enum MessageType: UInt16, Sendable {
     case assign = 42
     case assigned = 43
     case endSandbox = 44
+
+    // service → file agent, and its answers
+    case filesReady = 60
+    case writeFile = 61
+    case readFile = 62
+    case fileData = 63
+    case fileEnd = 64
+    case describeFile = 65
+    case listDirectory = 66
+    case makeDirectory = 67
+    case removeFile = 68
+    case renameFile = 69
+    case changeMode = 70
+    case fileState = 71
+    case directoryListing = 72
+    case fileFault = 73
+    case working = 74
 }
 
 /// A message: a wire value with a type number.

@@ -111,6 +111,15 @@ public final class FrameChannel {
         }
     }
 
+    /// Ends the conversation and gives the socket away, to one who goes on with its peer. Throws when the
+    /// peer has said more than was asked.
+    public func detach() throws -> Descriptor {
+        guard inbound.isEmpty, sent == outbound.count else { throw WireError("the peer did not wait for its answer") }
+        let copy = try socket.duplicated()
+        close()
+        return copy
+    }
+
     public func close() {
         guard isOpen else { return }
         isOpen = false

@@ -22,6 +22,18 @@ struct ContractTests {
         ("TerminalRequest", TerminalRequest.CodingKeys.allCases.map(\.rawValue)),
         ("Terminal", Terminal.CodingKeys.allCases.map(\.rawValue)),
         ("Resize", ResizeRequest.CodingKeys.allCases.map(\.rawValue)),
+        ("Run", RunRequest.CodingKeys.allCases.map(\.rawValue)),
+        ("RunFile", RunFileRequest.CodingKeys.allCases.map(\.rawValue)),
+        ("RunStarted", RunStarted.CodingKeys.allCases.map(\.rawValue)),
+        ("RunResult", RunResult.CodingKeys.allCases.map(\.rawValue)),
+        ("RunOutputFile", RunOutputFile.CodingKeys.allCases.map(\.rawValue)),
+        ("RunTimings", RunTimings.CodingKeys.allCases.map(\.rawValue)),
+        ("FileError", FileErrorBody.CodingKeys.allCases.map(\.rawValue)),
+        ("FileInfo", FileInfo.CodingKeys.allCases.map(\.rawValue)),
+        ("FileList", FileList.CodingKeys.allCases.map(\.rawValue)),
+        ("MakeDirectory", MakeDirectoryRequest.CodingKeys.allCases.map(\.rawValue)),
+        ("RenameFile", RenameFileRequest.CodingKeys.allCases.map(\.rawValue)),
+        ("ChangeMode", ChangeModeRequest.CodingKeys.allCases.map(\.rawValue)),
         ("Signal", SignalRequest.CodingKeys.allCases.map(\.rawValue)),
         ("CpuRequest", AmountRequest.CodingKeys.allCases.map(\.rawValue)),
         ("MemoryRequest", AmountRequest.CodingKeys.allCases.map(\.rawValue)),
@@ -101,6 +113,13 @@ struct ContractTests {
                 try await hold("POST", "/v1/sandboxes", json: json, gives: status)
             }
             try await hold("POST", "/v1/sandboxes", json: String(repeating: " ", count: 1 << 20) + "{}", gives: 413)
+            for (json, status) in [
+                (#"{"argv":["x"],"output_files":["a","missing","binary"]}"#, 200),
+                (#"{"argv":["x"],"detach":true}"#, 202),
+                (#"{"language":"x"}"#, 400), (#"{"argv":["x"],"files":[{"path":"/refused","content":""}]}"#, 403),
+            ] {
+                try await hold("POST", "/v1/run", json: json, gives: status)
+            }
             try await hold("GET", "/v1/sandboxes", "?limit=1", gives: 200)
             try await hold("GET", "/v1/sandboxes", gives: 401)
             let gone = "/v1/sandboxes/sb-00000000000000000000000000"
@@ -131,6 +150,21 @@ struct ContractTests {
                 try await hold("POST", base, "/signal", json: #"{"signal":"TERM"}"#, gives: 204)
                 try await hold("POST", base, "/resize", json: #"{"rows":1,"cols":2}"#, gives: 204)
             }
+            try await hold("PUT", path, "/files?path=/a", body: [1, 2, 3], gives: 200)
+            try await hold("PUT", path, "/files?path=/a", json: "{}", gives: 415)
+            try await hold("GET", path, "/files?path=/a", gives: 200)
+            try await hold("GET", path, "/files?path=a", gives: 400)
+            try await hold("GET", path, "/files?path=/none", gives: 404)
+            try await hold("GET", path, "/files/stat?path=/a", gives: 200)
+            try await hold("GET", path, "/files/list?path=/&limit=2", gives: 200)
+            for (operation, json) in [
+                ("mkdir", #"{"path":"/d"}"#), ("rename", #"{"path":"/a","to":"/b"}"#),
+                ("chmod", #"{"path":"/a","mode":"0700"}"#),
+            ] {
+                try await hold("POST", path, "/files/" + operation, json: json, gives: 204)
+                try await hold("POST", path, "/files/" + operation, json: "{}", gives: 400)
+            }
+            try await hold("DELETE", path, "/files?path=/a", gives: 204)
             try await hold("DELETE", path, gives: 200)
             try await hold("GET", path, "/wait", gives: 200)
             try await hold("GET", path, "/events?follow=true", gives: 200)

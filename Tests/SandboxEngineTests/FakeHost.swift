@@ -15,6 +15,10 @@ final class FakeHost: SandboxHost {
         var sizes: [ExecID: TerminalSize] = [:]
         var execOrders: [ExecOrder] = []
         var launchFailure: (any Error)?
+        var filesFailure: (any Error)?
+        /// What was written, by sandbox and path.
+        var files: [SandboxID: [String: [UInt8]]] = [:]
+        var filesWritten = 0
         var execFailure: (any Error)?
         /// Numbers of the signals that were sent.
         var signals: [Int32] = []
@@ -156,6 +160,10 @@ final class FakeHost: SandboxHost {
     ) async throws -> StdinState { StdinState(accepted: offset + UInt64(bytes.count), closed: end) }
     func stdinState(of exec: ExecID, in id: SandboxID) async throws -> StdinState {
         StdinState(accepted: 0, closed: false)
+    }
+    func openFiles(in id: SandboxID, as user: String?) async throws -> any FileSession {
+        if let failure = with({ $0.filesFailure }) { throw failure }
+        return FakeFiles(host: self, id: id)
     }
     func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader {
         throw Failure()

@@ -97,6 +97,7 @@ enum {
     CORDON_RESOLVE_NO_MAGICLINKS = 0x02,
     CORDON_RESOLVE_NO_XDEV = 0x01,
 };
+extern const int cordon_o_path;
 int cordon_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 int cordon_make_device(int directory, const char *name, unsigned major, unsigned minor);
 int cordon_open(int directory, const char *path, int flags, mode_t mode);
@@ -132,9 +133,15 @@ int cordon_signal_descriptor(void);
 int cordon_pipe(int pipe[2], bool keep_reader);
 int cordon_set_pipe_size(int pipe, int bytes);
 int cordon_memory_file(const char *name);
+/// A copy of the program at `path` in a memory file that nobody can ever change, whoever opens it, and
+/// that only root can read (so that who runs it can't be traced: ptrace(2), "dumpable"). Read-only.
+int cordon_sealed_program(const char *path, const char *name);
+/// Whether the descriptor is a memory file that can't be changed.
+bool cordon_is_sealed(int fd);
 /// splice(2) from a pipe to a file's offset without blocking on the pipe.
 ssize_t cordon_splice_to_file(int pipe, int file, off_t offset, size_t count);
 int cordon_set_nonblocking(int fd);
+int cordon_set_blocking(int fd);
 /// Blocking again, but sends give up after a second.
 int cordon_set_blocking_with_timeout(int socket);
 /// How many bytes a pipe holds; -1 when none and every writer has closed it.

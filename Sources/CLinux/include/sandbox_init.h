@@ -14,7 +14,8 @@ struct cordon_init_request {
 enum {
     /// Start a process. Descriptors: specification (memory file), group of its own (v2 directory),
     /// start report (pipe, write end), stdin, stdout, stderr. Bits 8 to 10 of the kind name those of
-    /// the last three that are not sent: they are the sandbox's own /dev/null.
+    /// the last three that are not sent: they are the sandbox's own /dev/null. With
+    /// CORDON_INIT_WITH_PROGRAM one more descriptor comes last: the program to run, instead of argv[0].
     CORDON_INIT_START = 1,
     /// Send signal `number`'s low 8 bits to the exec `number >> 8`.
     CORDON_INIT_SIGNAL = 2,
@@ -22,7 +23,11 @@ enum {
     CORDON_INIT_PING = 3,
 };
 
-enum { CORDON_START_DESCRIPTORS = 6 };
+/// A bit of a start's kind.
+enum { CORDON_INIT_WITH_PROGRAM = 1 << 12 };
+
+/// What a start works with: six descriptors, and the program's or -1.
+enum { CORDON_START_PROGRAM = 6, CORDON_START_DESCRIPTORS = 7 };
 
 /// What init tells its shim. Hostile input to the shim.
 struct cordon_init_report {

@@ -27,6 +27,11 @@ final class ClientConnection: Sendable {
         set { state.withLock { $0.slowBody = newValue } }
     }
 
+    /// Whether the client has left.
+    var isGone: Bool { state.withLock { $0.gone } }
+    /// Whether the service shuts down.
+    var isQuiescing: Bool { state.withLock { $0.quiescing } }
+
     /// The client closed its sending side or the whole connection.
     func clientLeft() {
         let cancellations = state.withLock { state in

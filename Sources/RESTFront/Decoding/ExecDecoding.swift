@@ -21,7 +21,7 @@ struct ExecOrderRequest {
             try Workdir.check(path)
             spec.workdir = path
         }
-        if let user = try fields.string(.user) { spec.user = try Self.checked(user: user) }
+        if let user = try fields.string(.user) { spec.user = try UserRule.checked(user) }
         spec.timeout = try fields.duration(.timeoutSeconds, upTo: Self.maximumTimeout)
         spec.onFull = try fields.choice(.onFull, of: FullPolicy.self) ?? spec.onFull
         spec.stdout = try fields.choice(.stdout, of: OutputDisposition.self) ?? spec.stdout
@@ -29,7 +29,7 @@ struct ExecOrderRequest {
         spec.terminal = try TerminalSpec(fields, .pty)
         try Self.checkOutputs(of: spec)
         wait = try fields.bool(.wait) ?? false
-        stdin = try Self.stdin(fields)
+        stdin = try StdinFields.bytes(try fields.string(.stdin), try fields.string(.stdinBase64))
         if stdin != nil, !wait {
             throw .invalid(
                 field: fields.value(.stdin) != nil ? "stdin" : "stdin_base64", value: nil,
@@ -56,27 +56,6 @@ struct ExecOrderRequest {
             throw .invalid(field: "exec_id", value: text, rule: "main is the sandbox's main command")
         }
         return id
-    }
-
-    private static func checked(user: String) throws(CordonError) -> String {
-        let parts = user.split(separator: ":", omittingEmptySubsequences: false)
-        guard user.utf8.count <= 256, (1...2).contains(parts.count),
-            parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") } }
-            )
-        else { throw .invalid(field: "user", value: user, rule: "a name or number, optionally followed by :group") }
-        return user
-    }
-
-    private static func stdin(_ fields: FieldReader<StartExecRequest.CodingKeys>) throws(CordonError) -> [UInt8]? {
-        let text = try fields.string(.stdin)
-        guard let encoded = try fields.string(.stdinBase64) else { return text.map { Array($0.utf8) } }
-        guard text == nil else {
-            throw .invalid(field: "stdin_base64", value: nil, rule: "stdin or stdin_base64, not both")
-        }
-        guard let bytes = Base64.decode(encoded) else {
-            throw .invalid(field: "stdin_base64", value: nil, rule: "base64 as in RFC 4648, section 4, padded")
-        }
-        return bytes
     }
 }
 

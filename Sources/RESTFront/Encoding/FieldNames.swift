@@ -5,6 +5,7 @@ extension HTTPField.Name {
     static let cordonOffset = known(HeaderNames.offset)
     static let cordonDropped = known(HeaderNames.dropped)
     static let cordonEnd = known(HeaderNames.end)
+    static let cordonFileMode = known(HeaderNames.fileMode)
     static let idempotencyKey = known(HeaderNames.idempotencyKey)
     static let requestID = known(HeaderNames.requestID)
     static let lastEventID = known("Last-Event-ID")

@@ -3,12 +3,16 @@ import HummingbirdCore
 
 extension FrontState {
     /// Every operation of `openapi.yaml`, and nothing else.
-    static let routes: [Route] = operationRoutes + sandboxRoutes + execRoutes + streamRoutes
+    static let routes: [Route] = operationRoutes + runRoutes + sandboxRoutes + execRoutes + streamRoutes + fileRoutes
 
     private static let operationRoutes: [Route] = [
         Route(.get, "/healthz") { try await OperationRoutes.health($0) },
         Route(.get, "/readyz") { try await OperationRoutes.readiness($0) },
         Route(.get, "/openapi.yaml") { OperationRoutes.contract($0) },
+    ]
+
+    private static let runRoutes: [Route] = [
+        Route(.post, "/v1/run") { try await RunRoutes.run($0) }
     ]
 
     private static let sandboxRoutes: [Route] = [
@@ -28,6 +32,17 @@ extension FrontState {
         Route(.get, "/v1/sandboxes/{id}/execs") { try await ExecRoutes.list($0) },
         Route(.get, "/v1/sandboxes/{id}/execs/{exec}") { try await ExecRoutes.show($0) },
         Route(.get, "/v1/sandboxes/{id}/execs/{exec}/wait") { try await ExecRoutes.wait($0) },
+    ]
+
+    private static let fileRoutes: [Route] = [
+        Route(.get, "/v1/sandboxes/{id}/files") { try await FileContentRoutes.read($0) },
+        Route(.put, "/v1/sandboxes/{id}/files") { try await FileContentRoutes.write($0) },
+        Route(.delete, "/v1/sandboxes/{id}/files") { try await FileRoutes.remove($0) },
+        Route(.get, "/v1/sandboxes/{id}/files/stat") { try await FileRoutes.stat($0) },
+        Route(.get, "/v1/sandboxes/{id}/files/list") { try await FileRoutes.list($0) },
+        Route(.post, "/v1/sandboxes/{id}/files/mkdir") { try await FileRoutes.makeDirectory($0) },
+        Route(.post, "/v1/sandboxes/{id}/files/rename") { try await FileRoutes.rename($0) },
+        Route(.post, "/v1/sandboxes/{id}/files/chmod") { try await FileRoutes.changeMode($0) },
     ]
 
     /// Each stream of an exec, and the same of the main command directly on the sandbox.

@@ -62,32 +62,34 @@ struct CompletedBody: Sendable {
         head += Array(",\"result\":".utf8)
         head += try JSONText.encode(result)
         try await writer.write(ByteBuffer(bytes: head))
-        for output in outputs { try await write(output, to: &writer) }
+        for output in outputs { try await output.write(to: &writer) }
         try await writer.write(ByteBuffer(string: "}"))
     }
+}
 
-    private func write(_ output: Output, to writer: inout any ResponseBodyWriter) async throws {
-        let name = output.name
+extension CompletedBody.Output {
+    /// Writes the stream as members of an object, a comma before each.
+    func write(to writer: inout any ResponseBodyWriter) async throws {
         try await writer.write(
             ByteBuffer(
-                string: ",\"\(name)_bytes\":\(output.total),\"\(name)_dropped\":\(output.range.lowerBound)"
-                    + ",\"\(name)_truncated\":\(output.range.upperBound < output.total)"
-                    + ",\"\(name)\(output.isText ? "" : "_base64")\":\""))
+                string: ",\"\(name)_bytes\":\(total),\"\(name)_dropped\":\(range.lowerBound)"
+                    + ",\"\(name)_truncated\":\(range.upperBound < total)"
+                    + ",\"\(name)\(isText ? "" : "_base64")\":\""))
         var carried: [UInt8] = []
-        var offset = output.range.lowerBound
-        while offset < output.range.upperBound {
+        var offset = range.lowerBound
+        while offset < range.upperBound {
             guard
-                case .bytes(let buffer) = try await output.pieces.read(
-                    at: offset, limit: output.range.upperBound - offset)
+                case .bytes(let buffer) = try await pieces.read(
+                    at: offset, limit: range.upperBound - offset)
             else { throw CordonError(.dataLoss, "output went while it was sent") }
             offset += UInt64(buffer.readableBytes)
             var text: [UInt8] = []
-            if output.isText {
+            if isText {
                 JSONText.appendEscaped(buffer.readableBytesView, to: &text)
             } else {
                 // Only whole groups of three can be joined; the rest waits for the next piece.
                 carried += buffer.readableBytesView
-                let whole = offset == output.range.upperBound ? carried.count : carried.count / 3 * 3
+                let whole = offset == range.upperBound ? carried.count : carried.count / 3 * 3
                 text = Base64.encode(carried[..<whole])
                 carried.removeFirst(whole)
             }

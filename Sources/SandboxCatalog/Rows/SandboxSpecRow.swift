@@ -22,9 +22,15 @@ struct SandboxSpecRow: Codable {
     var pidsLimit: Int?
     var policy: String
     var terminal: TerminalRow?
+    var run: RunRow?
+
+    struct RunRow: Codable {
+        var detached: Bool
+        var keyed: Bool
+    }
 
     enum CodingKeys: String, CodingKey {
-        case version, app, name, image, argv, workdir, policy, terminal
+        case version, app, name, image, argv, workdir, policy, terminal, run
         case environment = "env"
         case timeoutMicroseconds = "timeout_microseconds"
         case idleTimeoutMicroseconds = "idle_timeout_microseconds"
@@ -51,6 +57,7 @@ struct SandboxSpecRow: Codable {
         memoryLimitMiB = spec.resources.memoryMiB.limit
         pidsLimit = spec.resources.pidsLimit
         policy = spec.policy
+        run = spec.run.map { RunRow(detached: $0.isDetached, keyed: $0.hasKey) }
         terminal = spec.terminal.map { TerminalRow($0) }
     }
 
@@ -66,6 +73,6 @@ struct SandboxSpecRow: Codable {
             resources: Resources(
                 cpuMillicores: .init(request: cpuRequestMillicores, limit: cpuLimitMillicores),
                 memoryMiB: .init(request: memoryRequestMiB, limit: memoryLimitMiB), pidsLimit: pidsLimit),
-            policy: policy)
+            policy: policy, run: run.map { RunMark(isDetached: $0.detached, hasKey: $0.keyed) })
     }
 }

@@ -17,10 +17,16 @@ extension Engine {
 
         let now = world.clock.now()
         var interrupted: [Sandbox] = []
+        var left: [(Sandbox, RunMark)] = []
         for record in recorded.sandboxes {
             let atHost = hosted.removeValue(forKey: record.snapshot.id)
             guard let sandbox = await take(record, atHost, at: now) else { continue }
-            if record.terminateRequested, case .running = sandbox.snapshot.status { interrupted.append(sandbox) }
+            guard case .running = sandbox.snapshot.status else { continue }
+            if record.terminateRequested {
+                interrupted.append(sandbox)
+            } else if let mark = sandbox.snapshot.spec.run {
+                left.append((sandbox, mark))
+            }
         }
         for id in recorded.unreadable where hosted.removeValue(forKey: id) != nil {
             world.logger.error("a sandbox whose record can't be read is left alone", metadata: ["sandbox": "\(id)"])
@@ -29,6 +35,7 @@ extension Engine {
         await world.journal.settle()
         world.registry.open(as: node)
         for sandbox in interrupted { resumeTermination(of: sandbox) }
+        for (sandbox, mark) in left { resumeRun(sandbox, mark) }
         world.logger.info(
             "recovered", metadata: ["on record": "\(recorded.sandboxes.count)", "strays": "\(hosted.count)"])
     }

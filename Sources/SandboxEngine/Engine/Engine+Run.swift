@@ -65,7 +65,7 @@ extension Engine {
     }
 
     /// Output first, then the record: a sandbox of which anything is left can still be found.
-    private func forget(_ sandbox: Sandbox) async {
+    func forget(_ sandbox: Sandbox) async {
         do {
             await world.journal.settle()
             try await world.host.forget(sandbox.id)

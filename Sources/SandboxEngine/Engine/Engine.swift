@@ -9,6 +9,7 @@ import SandboxModel
 public final class Engine: SandboxService {
     let world: World
     let gate: KeyGate
+    let runs: RunBook
 
     /// - Parameters:
     ///   - host: The machine's side. Its reports are consumed by this engine alone.
@@ -23,6 +24,7 @@ public final class Engine: SandboxService {
             journal: Journal(records: records, logger: logger), registry: Registry(), waiters: waiters,
             boundary: ErrorBoundary(logger: logger), logger: logger)
         gate = KeyGate(waiters: waiters)
+        runs = RunBook(mostHeldBytes: limits.maxRunBytes)
     }
 
     /// The sandbox of that id; `notFound` when there is none.

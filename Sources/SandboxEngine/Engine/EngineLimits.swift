@@ -20,12 +20,15 @@ public struct EngineLimits: Sendable, Hashable {
     public var retainedBytes: Int
     /// Events kept of one sandbox; beyond, the oldest go.
     public var maxEventsPerSandbox: Int
+    /// Bytes of runs' input and of files collected from them that are in memory at a time.
+    public var maxRunBytes: Int
 
     public init(
         maxSandboxes: Int = 4000, maxExecsPerSandbox: Int = 10_000, maxConcurrentExecsPerSandbox: Int = 1_000,
         recentExecsPerSandbox: Int = 64, maxWait: Duration = .seconds(60), maxWaiters: Int = 20_000,
         retention: Duration = .seconds(24 * 3600), retainedSandboxes: Int = 10_000,
-        retainedBytes: Int = 256 << 20, maxEventsPerSandbox: Int = 10_000
+        retainedBytes: Int = 256 << 20, maxEventsPerSandbox: Int = 10_000,
+        maxRunBytes: Int = 256 << 20
     ) {
         self.maxSandboxes = maxSandboxes
         self.maxExecsPerSandbox = maxExecsPerSandbox
@@ -37,5 +40,6 @@ public struct EngineLimits: Sendable, Hashable {
         self.retainedSandboxes = retainedSandboxes
         self.retainedBytes = retainedBytes
         self.maxEventsPerSandbox = maxEventsPerSandbox
+        self.maxRunBytes = maxRunBytes
     }
 }

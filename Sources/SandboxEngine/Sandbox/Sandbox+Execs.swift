@@ -62,6 +62,31 @@ extension Sandbox {
         return try await self.exec(exec)
     }
 
+    /// One exec; nil when there is none of that id.
+    func knownExec(_ exec: ExecID) async throws -> ExecSnapshot? {
+        try await untilLaunched()
+        return try await anyExec(exec)
+    }
+
+    /// Whether an exec is over, or never was and never will be.
+    func isOver(_ exec: ExecID) async throws -> Bool {
+        if let known = try await knownExec(exec) { return known.isOver }
+        return lifecycle.isOver
+    }
+
+    /// Puts an exec on record whose program could not be started: a failed start of a run is its result.
+    func recordFailedStart(of spec: ExecSpec, because reason: String) throws -> ExecSnapshot {
+        let now = world.clock.now()
+        let starting = ExecSnapshot(
+            id: spec.id, sandbox: id, spec: spec, status: .starting, createdAt: execs.nextCreatedAt(now))
+        let ending = Ending(.failedToStart, detail: reason, at: now)
+        let failed = try ExecLifecycle.end(starting, with: ending)
+        execs.add(starting)
+        world.journal.write(update(failed) + event(.execEnded, at: now, exec: spec.id, ending: ending))
+        waiters.wake(.events)
+        return failed
+    }
+
     /// Throws unless the exec runs, or may do so soon.
     func requireUnfinished(_ exec: ExecID) async throws {
         if case .ended(let ending) = try await self.exec(exec).status { throw CordonError.isOver(exec, ending) }

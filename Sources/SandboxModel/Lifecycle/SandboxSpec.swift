@@ -23,13 +23,15 @@ public struct SandboxSpec: Sendable, Hashable {
     public var resources: Resources
     /// The seccomp policy's name: `default` or `strict`.
     public var policy: String
+    /// Set when it is the sandbox of a run.
+    public var run: RunMark?
 
     public init(
         app: AppName = .default, name: SandboxName? = nil, tags: Tags = .none, image: String = "host",
         command: CommandSpec? = nil, terminal: TerminalSpec? = nil, environment: Environment = .empty,
         workdir: String = "/",
         timeout: Duration = SandboxSpec.defaultTimeout, idleTimeout: Duration? = nil,
-        resources: Resources = Resources(), policy: String = "default"
+        resources: Resources = Resources(), policy: String = "default", run: RunMark? = nil
     ) {
         self.app = app
         self.name = name
@@ -43,6 +45,7 @@ public struct SandboxSpec: Sendable, Hashable {
         self.idleTimeout = idleTimeout
         self.resources = resources
         self.policy = policy
+        self.run = run
     }
 }
 

@@ -20,6 +20,8 @@ public protocol SandboxHost: Sendable {
         of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration
     ) async throws -> StdinState
     func stdinState(of exec: ExecID, in id: SandboxID) async throws -> StdinState
+    /// Starts an agent inside that works on files as `user` (root without one).
+    func openFiles(in id: SandboxID, as user: String?) async throws -> any FileSession
     /// Works for ended sandboxes too, from what is kept on disk.
     func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader
     func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws

@@ -79,6 +79,20 @@ public protocol SandboxService: Sendable {
     func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws
         -> [LogEntry]
 
+    /// Begins a run: creates its sandbox, writes its files, starts its program. Whoever is answered
+    /// calls `leaveRun` once, whether the run finished or not. A program that can't be started is a run like any other,
+    /// with that ending. A repeat with the same key joins the run that is there.
+    func startRun(_ spec: RunSpec, by caller: Caller, key: IdempotencyKey?) async throws -> StartedRun
+    /// Waits for the end of a run's program, collects what was asked for, and ends the sandbox.
+    func finishRun(_ id: SandboxID) async throws -> FinishedRun
+    /// Nobody waits here any more: a run that is neither over nor detached is ended with its last
+    /// claimant. With `forNow`, one that has a key is left a while for its repeat.
+    func leaveRun(_ id: SandboxID, forNow: Bool) async
+
+    /// Opens a running sandbox's files, as they are for one of its users (root without one). The caller
+    /// closes what it gets.
+    func openFiles(in id: SandboxID, as user: String?) async throws -> any FileSession
+
     /// Whether requests can be served: the launcher answers and recovery is complete.
     func readiness() async -> Readiness
 }

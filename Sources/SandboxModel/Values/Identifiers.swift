@@ -101,6 +101,8 @@ public struct ExecID: Sendable, Hashable, Codable, CustomStringConvertible {
 
     /// The sandbox's main command.
     public static let main = ExecID(unchecked: "main")
+    /// A run's program.
+    public static let run = ExecID(unchecked: "run")
 
     private init(unchecked text: String) { self.text = text }
 

@@ -24,6 +24,9 @@ final class FakeService: SandboxService {
         var clock: Int64 = 1_700_000_000_000_001
         var failure: (any Error)?
         var waits = 0
+        var runs: [SandboxID: FakeRun] = [:]
+        var files: [String: [UInt8]] = [:]
+        var closedSessions = 0
     }
 
     let state = Mutex(State())
