@@ -17,6 +17,8 @@ let staticFoundation: [LinkerSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -26,6 +28,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -40,11 +43,14 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -73,6 +79,7 @@ let package = Package(
         .target(name: "SandboxCatalog", dependencies: ["SandboxModel", grdb, logging]),
         .target(name: "ServiceConfiguration", dependencies: ["CordonAPI", yams]),
         .target(name: "Access", dependencies: ["SandboxModel", crypto]),
+        .target(name: "ServerCertificates", dependencies: ["LinuxSystem", asn1, certificates, crypto]),
         .target(name: "SandboxEngine", dependencies: ["SandboxModel", logging]),
 
         // Layer 4: fronts, which decode, call and encode.
@@ -85,14 +92,15 @@ let package = Package(
             ],
             // A link to the contract at the top of the repository, compiled in: cordond is one file.
             resources: [.embedInCode("openapi.yaml")]),
-        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1]),
+        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1, nioSSL]),
 
         // Layer 5: parse, wire, run.
         .executableTarget(
             name: "cordond",
             dependencies: [
                 "CLinux", "LinuxSystem", "SandboxModel", "SeccompPolicy", "ShimProtocol", "SandboxRuntime",
-                "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", "ServiceConfiguration", argumentParser,
+                "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", "ServiceConfiguration", "ServerCertificates",
+                argumentParser,
                 logging, serviceLifecycle,
             ],
             // Links to the policies at the top of the repository, compiled in.
@@ -128,6 +136,7 @@ let package = Package(
             name: "SandboxEngineTests",
             dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "ServiceConfigurationTests", dependencies: ["CordonAPI", "ServiceConfiguration"]),
+        .testTarget(name: "ServerCertificatesTests", dependencies: ["ServerCertificates"]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
         .testTarget(name: "CordonAPITests", dependencies: ["CordonAPI", "SandboxModel"]),
         .testTarget(
@@ -136,7 +145,10 @@ let package = Package(
                 "RESTFront", "CordonAPI", "SandboxModel", nioCore, nioPosix, logging, serviceLifecycle, yams,
             ]),
         .testTarget(
-            name: "CordonClientTests", dependencies: ["CordonClient", "CordonAPI", nioCore, nioPosix, nioHTTP1]),
+            name: "CordonClientTests",
+            dependencies: [
+                "CordonClient", "CordonAPI", "ServerCertificates", nioCore, nioPosix, nioHTTP1, nioSSL,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -15,6 +15,15 @@ public struct ServiceConfiguration: Sendable {
     /// nil: as many as there may be connections, up to 8,192.
     public var maximumWaits: Int?
 
+    /// Origins of browser pages that may attach over WebSocket, as browsers send them.
+    public var allowedOrigins: [String] = []
+    public var tls = TLSMode.off
+    /// With `files`: the server's certificate and those that lead to its root.
+    public var tlsCertificate: String?
+    public var tlsKey: String?
+    /// With `development-ca`: further names of the server.
+    public var tlsNames: [String] = []
+
     // MARK: Sandboxes
 
     public var policyDirectory: String?
@@ -40,6 +49,13 @@ public struct ServiceConfiguration: Sendable {
 
     /// Where the service keeps its own records: its own, and nobody else's to read.
     public var stateDirectory: String { "\(dataDirectory)/service" }
+}
+
+/// Whether the REST port speaks TLS, and who vouches for it.
+public enum TLSMode: String, Sendable, CaseIterable {
+    case off
+    case files
+    case developmentCA = "development-ca"
 }
 
 /// How layers are mounted; the order is that of the launcher's numbers for them.

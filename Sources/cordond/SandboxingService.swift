@@ -14,17 +14,22 @@ import ShimProtocol
 struct SandboxingService {
     static let defaultCPUWeight: UInt32 = 125
 
-    let configuration: ServiceConfiguration
-    /// What is smaller than usual on this machine.
-    let notes: [String]
+    private let configuration: ServiceConfiguration
+    private let checked: CheckedConfiguration
     /// Held for as long as the service lives: no other serves the same data.
-    let lock: SharedDescriptor
+    private let lock: SharedDescriptor
+
+    init(_ checked: CheckedConfiguration, lock: SharedDescriptor) {
+        self.checked = checked
+        self.lock = lock
+        configuration = checked.values
+    }
 
     /// Serves until it is told to stop.
     func serve() async throws {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         let logger = makeLogger()
-        for note in notes { logger.warning("\(note)") }
+        for note in checked.notes { logger.warning("\(note)") }
         let host = try makeHost(logger)
         let state = configuration.stateDirectory
         let catalog = try Catalog(directory: state, logger: logger)
@@ -40,14 +45,17 @@ struct SandboxingService {
 
         let hasher = try BodyHasher(directory: state)
         let ports = PortMemory(directory: state)
+        let tls = try ServerTLS.establish(configuration, files: checked.identity)
         let front = RESTFront(
             service: engine, verifier: VerifierAdapter(verifier: verifier), bodyHash: { hasher.hash($0) },
-            options: try frontOptions(ports), logger: logger)
+            options: try frontOptions(ports, tls), logger: logger)
         let server = front.server { port in
             do {
                 try ports.remember(port, for: configuration.listen)
-                let url = "http://\(configuration.listen.authority(port: port))"
-                _ = try await Credentials.establish(in: state, url: url, verifier: verifier)
+                let host = tls?.host(for: configuration.listen) ?? configuration.listen.clientHost
+                let url = "\(tls == nil ? "http" : "https")://\(ListenAddress.authority(host, port))"
+                _ = try await Credentials.establish(
+                    in: state, url: url, caCertificate: tls?.caCertificate, verifier: verifier)
                 logger.notice(
                     "cordond serves", metadata: ["url": "\(url)", "credentials": "\(state)/credentials.json"])
             } catch { logger.critical("the credentials could not be written: \(error)") }
@@ -80,10 +88,12 @@ struct SandboxingService {
             logger: logger)
     }
 
-    private func frontOptions(_ ports: PortMemory) throws -> RESTFrontOptions {
+    private func frontOptions(_ ports: PortMemory, _ tls: ServerTLS?) throws -> RESTFrontOptions {
         var options = RESTFrontOptions()
         options.host = configuration.listen.host
         options.port = try ports.port(for: configuration.listen)
+        options.tls = tls?.front
+        options.allowedOrigins = configuration.allowedOrigins
         if let maximum = configuration.maximumConnections { options.maximumConnections = maximum }
         if let maximum = configuration.maximumWaits { options.maximumWaits = maximum }
         return options
