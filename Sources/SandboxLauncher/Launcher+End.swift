@@ -243,6 +243,9 @@ extension Launcher {
     private func finishShutDown() {
         guard slots.isEmpty, trashSweeper == nil else { return }
         _ = parent.remove()
-        loop.schedule(after: .milliseconds(50)) { [unowned self] in self.loop.stop() }
+        loop.schedule(after: .milliseconds(50)) { [unowned self] in
+            if !self.supervisors.dissolve() { self.log("a shim is still there: its group is left") }
+            self.loop.stop()
+        }
     }
 }

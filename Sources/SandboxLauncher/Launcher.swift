@@ -16,6 +16,7 @@ public final class Launcher {
     let layout: ControlGroupLayout
     /// The group of all sandboxes of this instance.
     let parent: ControlGroup
+    let supervisors: SupervisorGroup
     let bootID: String
     var overlayMethod: OverlayMethod
     /// The directory of the host image below `images`.
@@ -57,9 +58,11 @@ public final class Launcher {
         layout = try ControlGroupLayout.detect()
         ranges = try IDRanges(owner: configuration.runDirectory)
         parent = ControlGroup(layout: layout, path: "cordon-\(try files.instance())")
+        supervisors = try SupervisorGroup(layout: layout, name: "\(parent.path)-shims")
         try parent.create()
         try parent.delegateControllers()
         try parent.setPids(configuration.totalPids)
+        try supervisors.join()
         overlayMethod = OverlayMethod(rawValue: configuration.overlayMethod) ?? .descriptors
         fingerprint = HostImage.fingerprint(hideUsrLocal: configuration.hideUsrLocal)
         imageName = try HostImage.prepare(in: files.images, hideUsrLocal: configuration.hideUsrLocal)

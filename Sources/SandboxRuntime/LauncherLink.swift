@@ -56,4 +56,19 @@ final class LauncherLink: Sendable {
         } while ContinuousClock.now < deadline
         throw CordonError.lost("the launcher")
     }
+
+    /// Asks something that may be asked twice: of the launcher's successor when it dies meanwhile.
+    func ask<Answer: Message>(
+        _ request: some Message, for type: Answer.Type
+    ) async throws -> Answer {
+        for _ in 0..<10 {
+            let connection = try await connection()
+            do {
+                return try await connection.call(request, for: type)
+            } catch let failure as Failure {
+                throw CordonError(failure)
+            } catch is FrameConnection.Lost { continue }
+        }
+        throw CordonError.lost("the launcher")
+    }
 }

@@ -5,11 +5,18 @@ import ShimProtocol
 
 extension LocalHost {
     public func startExec(_ order: ExecOrder, in id: SandboxID) async throws -> HostedExec {
-        try await link(id).call(StartExec(order, in: id), for: ExecState.self).hosted
+        let start = StartExec(order, in: id)
+        let link = try link(id)
+        guard start.terminal != nil else { return try await link.call(start, for: ExecState.self).hosted }
+        return try await link.call(StartTerminalExec(start), for: ExecState.self).hosted
     }
 
     public func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {
         _ = try await link(id).call(Signal(exec: exec, number: number), for: Done.self)
+    }
+
+    public func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        _ = try await link(id).call(Resize(exec: exec, size: size), for: Done.self)
     }
 
     public func writeStdin(

@@ -177,6 +177,9 @@ public final class LocalHost: SandboxHost {
             let names = configuration.seccompPrograms.keys.sorted().joined(separator: ", ")
             throw CordonError.invalid(field: "policy", value: spec.policy, rule: "one of \(names)")
         }
+        guard spec.terminal == nil else {
+            throw CordonError(.unimplemented, "pty isn't served yet for main commands", field: "pty")
+        }
         let assignment = Assignment(
             id: order.id, limits: configuration.limits(of: spec.resources), hostname: order.hostname,
             timeout: spec.timeout, idleTimeout: spec.idleTimeout, seccomp: seccomp,
@@ -222,8 +225,7 @@ public final class LocalHost: SandboxHost {
     /// can't be reached is ended, and one that ran is told of, over or not: nothing of it may be
     /// left that nobody knows of.
     private func findLaunched(_ id: SandboxID) async throws -> LaunchReceipt {
-        let connection = try await launcher.connection()
-        let list: InventoryList = try await connection.call(Inventory())
+        let list = try await launcher.ask(Inventory(), for: InventoryList.self)
         if let item = list.items.first(where: { $0.id == id }), let (link, status) = try? await open(item.slot) {
             known.withLock { $0.links[id] = link }
             return LaunchReceipt(
@@ -252,15 +254,7 @@ public final class LocalHost: SandboxHost {
 
     /// Asks the launcher, or its successor, to end a sandbox; returns once nothing of it is left.
     private func end(_ id: SandboxID, _ detail: String) async throws -> Ending {
-        for _ in 0..<10 {
-            let connection = try await launcher.connection()
-            do {
-                return try await connection.call(End(id: id, detail: detail), for: Ended.self).ending
-            } catch let failure as Failure {
-                throw CordonError(failure)
-            } catch is FrameConnection.Lost { continue }
-        }
-        throw CordonError.lost("the launcher")
+        try await launcher.ask(End(id: id, detail: detail), for: Ended.self).ending
     }
 
     /// The end of a sandbox is told after those of its execs, once.
@@ -277,10 +271,7 @@ public final class LocalHost: SandboxHost {
     }
 
     public func forget(_ id: SandboxID) async throws {
-        let connection = try await launcher.connection()
-        do {
-            _ = try await connection.call(Forget(id: id), for: Done.self)
-        } catch let failure as Failure { throw CordonError(failure) }
+        _ = try await launcher.ask(Forget(id: id), for: Done.self)
     }
 
     public func setDeadlines(of id: SandboxID, deadline: Timestamp?, idleTimeout: IdleTimeoutChange) async throws {

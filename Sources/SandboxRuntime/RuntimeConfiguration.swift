@@ -42,8 +42,10 @@ extension StartExec {
         "PIP_ROOT_USER_ACTION": "ignore",
     ]
 
-    static func environment(_ own: Environment, sandbox: SandboxID, exec: ExecID) -> [String] {
-        var all = base.merging(own.variables) { $1 }
+    static func environment(_ own: Environment, terminal: TerminalSpec?, sandbox: SandboxID, exec: ExecID) -> [String] {
+        var all = base
+        if let terminal { all["TERM"] = terminal.term }
+        all.merge(own.variables) { $1 }
         all["CORDON_SANDBOX_ID"] = sandbox.text
         all["CORDON_EXEC_ID"] = exec.text
         return all.map { "\($0.key)=\($0.value)" }.sorted()
@@ -53,9 +55,12 @@ extension StartExec {
     init(_ order: ExecOrder, in sandbox: SandboxID) {
         self.init(
             id: order.id, argv: order.spec.command.argv,
-            environment: Self.environment(order.environment, sandbox: sandbox, exec: order.id), workdir: order.workdir,
+            environment: Self.environment(
+                order.environment, terminal: order.spec.terminal, sandbox: sandbox, exec: order.id),
+            workdir: order.workdir,
             user: order.spec.user ?? "", timeout: order.spec.timeout, onFull: order.spec.onFull,
-            stdout: order.spec.stdout, stderr: order.spec.stderr, stdin: order.spec.stdin)
+            stdout: order.spec.stdout, stderr: order.spec.stderr, stdin: order.spec.stdin,
+            terminal: order.spec.terminal?.size)
     }
 
     /// The message for a sandbox's main command, if it has one.
@@ -63,8 +68,10 @@ extension StartExec {
         guard let command = spec.command else { return nil }
         self.init(
             id: .main, argv: command.argv,
-            environment: Self.environment(spec.environment, sandbox: sandbox, exec: .main), workdir: spec.workdir,
-            user: "", timeout: nil, onFull: .pause, stdout: .keep, stderr: .keep, stdin: true)
+            environment: Self.environment(
+                spec.environment, terminal: spec.terminal, sandbox: sandbox, exec: .main),
+            workdir: spec.workdir, user: "", timeout: nil, onFull: .pause, stdout: .keep, stderr: .keep, stdin: true,
+            terminal: spec.terminal?.size)
     }
 }
 

@@ -99,6 +99,8 @@ public enum MessageType: UInt16, Sendable {
     case closeReader = 28
     case setDeadlines = 29
     case execEnded = 31
+    case startTerminalExec = 32
+    case resize = 33
 
     // launcher → shim, and its answers
     case prepare = 40

@@ -15,10 +15,13 @@ public struct StartExec: Message {
     public var stdout: OutputDisposition
     public var stderr: OutputDisposition
     public var stdin: Bool
+    /// The size of the terminal that it gets; nil for pipes. Sent as `StartTerminalExec` when there is one.
+    public var terminal: TerminalSize?
 
     public init(
         id: ExecID, argv: [String], environment: [String], workdir: String, user: String, timeout: Duration?,
-        onFull: FullPolicy, stdout: OutputDisposition, stderr: OutputDisposition, stdin: Bool
+        onFull: FullPolicy, stdout: OutputDisposition, stderr: OutputDisposition, stdin: Bool,
+        terminal: TerminalSize? = nil
     ) {
         self.id = id
         self.argv = argv
@@ -30,6 +33,7 @@ public struct StartExec: Message {
         self.stdout = stdout
         self.stderr = stderr
         self.stdin = stdin
+        self.terminal = terminal
     }
 
     public func encode(into writer: inout WireWriter) {
@@ -43,6 +47,7 @@ public struct StartExec: Message {
         writer.put(stdout == .discard)
         writer.put(stderr == .discard)
         writer.put(stdin)
+        writer.put(terminal)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -56,6 +61,41 @@ public struct StartExec: Message {
         stdout = try reader.bool() ? .discard : .keep
         stderr = try reader.bool() ? .discard : .keep
         stdin = try reader.bool()
+        // Nothing follows it, neither here nor in `Assignment`: from before there were terminals.
+        terminal = reader.remaining > 0 ? try reader.optional() : nil
+    }
+}
+
+/// `StartExec` with a terminal. A type of its own, so that a shim from before there were terminals
+/// refuses it, and doesn't start the command without.
+public struct StartTerminalExec: Message {
+    public static let type = MessageType.startTerminalExec
+    public var start: StartExec
+
+    public init(_ start: StartExec) { self.start = start }
+    public func encode(into writer: inout WireWriter) { writer.put(start) }
+    public init(from reader: inout WireReader) throws(WireError) { start = try reader.value() }
+}
+
+/// Change the size of an exec's terminal. Answered by `Done`.
+public struct Resize: Message {
+    public static let type = MessageType.resize
+    public var exec: ExecID
+    public var size: TerminalSize
+
+    public init(exec: ExecID, size: TerminalSize) {
+        self.exec = exec
+        self.size = size
+    }
+
+    public func encode(into writer: inout WireWriter) {
+        writer.put(exec)
+        writer.put(size)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        exec = try reader.value()
+        size = try reader.value()
     }
 }
 

@@ -21,6 +21,20 @@ extension ExecID: WireCodable {
     }
 }
 
+extension TerminalSize: WireCodable {
+    public func encode(into writer: inout WireWriter) {
+        writer.put(UInt16(rows))
+        writer.put(UInt16(columns))
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        let (rows, columns) = (Int(try reader.integer(UInt16.self)), Int(try reader.integer(UInt16.self)))
+        do {
+            try self.init(rows: rows, columns: columns)
+        } catch { throw WireError("not a terminal's size") }
+    }
+}
+
 extension WireReader {
     /// A duration in microseconds; negative is refused.
     public mutating func duration() throws(WireError) -> Duration {

@@ -71,7 +71,8 @@ struct ClientTests {
         let exec = Exec(
             id: "e", sandboxID: "sb-x", argv: ["x"], workdir: nil, user: nil, timeoutSeconds: nil, onFull: "pause",
             stdout: "keep",
-            stderr: "keep", state: "running", createdAt: try #require(APITime("2026-01-01T00:00:00Z")), startedAt: nil,
+            stderr: "keep", pty: nil, state: "running", createdAt: try #require(APITime("2026-01-01T00:00:00Z")),
+            startedAt: nil,
             result: nil)
         let answer = try JSONText.encode(exec)
         let unavailable = Array(

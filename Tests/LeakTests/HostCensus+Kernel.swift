@@ -68,7 +68,7 @@ extension HostCensus {
         for line in text(of: "/proc/self/mountinfo").split(separator: "\n") where line.contains(" - cgroup") {
             let fields = line.split(separator: " ")
             guard fields.count > 4 else { continue }
-            countGroup("\(fields[4])/\(instance.group)", instance)
+            for group in [instance.group, "\(instance.group)-shims"] { countGroup("\(fields[4])/\(group)", instance) }
         }
     }
 

@@ -39,7 +39,7 @@ struct BadInputTests {
         (#"{"policy":"none"}"#, 400, "policy"), (#"{"block_network":false}"#, 501, "block_network"),
         (#"{"block_network":"x"}"#, 400, "block_network"),
         (#"{"image":"ubuntu"}"#, 501, "image"), (#"{"runtime":"runsc"}"#, 501, "runtime"),
-        (#"{"pty":{"rows":1}}"#, 501, "pty"),
+        (#"{"pty":{"rows":1}}"#, 400, "pty"),
         (#"{"volumes":{"/a":"vo-1"}}"#, 501, "volumes"), (#"{"secrets":["x"]}"#, 501, "secrets"),
         (#"{"cidr_allowlist":["0.0.0.0/0"]}"#, 501, "cidr_allowlist"),
         (#"{"domain_allowlist":["x"]}"#, 501, "domain_allowlist"),
@@ -98,7 +98,7 @@ struct BadInputTests {
         (#"{"argv":["x"],"stdin":"y"}"#, 400, "stdin"),
         (#"{"argv":["x"],"wait":true,"stdin":"a","stdin_base64":"YQ=="}"#, 400, "stdin_base64"),
         (#"{"argv":["x"],"wait":true,"stdin_base64":"a"}"#, 400, "stdin_base64"),
-        (#"{"argv":["x"],"workdir":"a"}"#, 400, "workdir"), (#"{"argv":["x"],"pty":{"rows":2}}"#, 501, "pty"),
+        (#"{"argv":["x"],"workdir":"a"}"#, 400, "workdir"), (#"{"argv":["x"],"pty":{"rows":0}}"#, 400, "pty.rows"),
         (#"{"argv":["x"],"wait":1}"#, 400, "wait"), (#"{"argv":["x"],"timeout_seconds":null,"env":[]}"#, 400, "env"),
     ].map { Case(path: missing + "/execs", json: $0.0, status: $0.1, field: $0.2) }
 

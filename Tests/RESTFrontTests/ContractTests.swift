@@ -19,6 +19,9 @@ struct ContractTests {
         ("UpdateSandbox", UpdateSandboxRequest.CodingKeys.allCases.map(\.rawValue)),
         ("ReplaceTags", ReplaceTagsRequest.CodingKeys.allCases.map(\.rawValue)),
         ("StartExec", StartExecRequest.CodingKeys.allCases.map(\.rawValue)),
+        ("TerminalRequest", TerminalRequest.CodingKeys.allCases.map(\.rawValue)),
+        ("Terminal", Terminal.CodingKeys.allCases.map(\.rawValue)),
+        ("Resize", ResizeRequest.CodingKeys.allCases.map(\.rawValue)),
         ("Signal", SignalRequest.CodingKeys.allCases.map(\.rawValue)),
         ("CpuRequest", AmountRequest.CodingKeys.allCases.map(\.rawValue)),
         ("MemoryRequest", AmountRequest.CodingKeys.allCases.map(\.rawValue)),
@@ -41,16 +44,18 @@ struct ContractTests {
         try await withFront { front in
             let (id, path) = try await front.makeSandbox()
             _ = try front.makeExec(id)
-            let bodies: [(schema: String, method: String, path: String, rest: String)] = [
-                ("CreateSandbox", "POST", "/v1/sandboxes", ""), ("UpdateSandbox", "PATCH", path, ""),
-                ("ReplaceTags", "PUT", path + "/tags", ""), ("StartExec", "POST", path + "/execs", #","argv":["x"]"#),
-                ("Signal", "POST", path + "/execs/e1/signal", ""),
+            let bodies: [(schema: String, method: String, path: String, rest: [String])] = [
+                ("CreateSandbox", "POST", "/v1/sandboxes", []), ("UpdateSandbox", "PATCH", path, []),
+                ("ReplaceTags", "PUT", path + "/tags", []), ("StartExec", "POST", path + "/execs", [#""argv":["x"]"#]),
+                ("Signal", "POST", path + "/execs/e1/signal", []),
+                ("Resize", "POST", path + "/execs/e1/resize", [#""rows":1"#, #""cols":1"#]),
             ]
             for body in bodies {
                 for field in try contract.properties(of: body.schema).keys {
                     // [[]] is of no field's type.
-                    let rest = field == "argv" ? "" : body.rest
-                    let response = try await front.ask(body.method, body.path, json: "{\"\(field)\":[[]]\(rest)}")
+                    let members = ["\"\(field)\":[[]]"] + body.rest.filter { !$0.hasPrefix("\"\(field)\"") }
+                    let response = try await front.ask(
+                        body.method, body.path, json: "{\(members.joined(separator: ","))}")
                     #expect(response.status == 400, "\(body.schema).\(field)")
                     let named = try response.json()["field"] as? String ?? ""
                     #expect(named == field || named == field + "[0]", "\(body.schema).\(field): \(response.text)")
@@ -65,8 +70,10 @@ struct ContractTests {
         let contract = try Contract()
         try await withFront { front in
             let (id, path) = try await front.makeSandbox(
-                #"{"app":"a","name":"n","argv":["cat"],"cpu":{"limit":1},"tags":{"x":"y"},"idle_timeout_seconds":9}"#)
-            let exec = try front.makeExec(id, stdout: FakeStream(bytes: [1, 2, 3]), stderr: FakeStream(bytes: []))
+                #"{"app":"a","name":"n","argv":["cat"],"pty":{},"cpu":{"limit":1},"tags":{"x":"y"},"idle_timeout_seconds":9}"#
+            )
+            let exec = try front.makeExec(
+                id, terminal: .standard, stdout: FakeStream(bytes: [1, 2, 3]), stderr: FakeStream(bytes: []))
             front.service.update {
                 $0.logs = [LogEntry(stream: .stdout, offset: 0, length: 3, at: .now(), monotonic: 1)]
             }
@@ -121,6 +128,7 @@ struct ContractTests {
                 try await hold("GET", base, "/stdin", gives: 200)
                 try await hold("POST", base, "/stdin", json: "{}", gives: 415)
                 try await hold("POST", base, "/signal", json: #"{"signal":"TERM"}"#, gives: 204)
+                try await hold("POST", base, "/resize", json: #"{"rows":1,"cols":2}"#, gives: 204)
             }
             try await hold("DELETE", path, gives: 200)
             try await hold("GET", path, "/wait", gives: 200)

@@ -38,6 +38,7 @@ private final class Directory {
             SandboxSpec(
                 app: try AppName("app"), name: try SandboxName("name"), tags: try Tags(["k/1": "ü"]), image: "host",
                 command: try CommandSpec(argv: ["sh", "-c", "\u{1}\"\\🙂\n"]),
+                terminal: try TerminalSpec(size: TerminalSize(rows: 1, columns: 65_535), term: "vt100"),
                 environment: try Environment(["A": "b=c\u{7f}"]),
                 workdir: "/w", timeout: .milliseconds(1500), idleTimeout: .seconds(3),
                 resources: Resources(
@@ -58,6 +59,7 @@ private final class Directory {
         spec.timeout = .seconds(1)
         spec.onFull = .drop
         spec.stderr = .discard
+        spec.terminal = .standard
         var exec = ExecSnapshot(
             id: spec.id, sandbox: sandbox.id, spec: spec, status: .starting, createdAt: Timestamp(microseconds: 5))
         #expect(try await records.beginExec(exec, key: nil, by: caller) == .new)

@@ -19,6 +19,28 @@ import Testing
         #expect(orders.map(\.workdir) == ["/srv", "/tmp"])
     }
 
+    @Test("a terminal is resized while its exec runs; without one, or after the end, that is refused")
+    func resizing() async throws {
+        let fixture = try await Fixture()
+        let sandbox = try await fixture.create(
+            SandboxSpec(command: try CommandSpec(argv: ["sh"]), terminal: .standard))
+        var spec = try sh()
+        spec.terminal = .standard
+        _ = try await fixture.start(spec, in: sandbox.id)
+        let pipes = try await fixture.start(try sh(), in: sandbox.id).id
+        let size = try TerminalSize(rows: 1, columns: 2)
+        for exec in [spec.id, .main] { try await fixture.engine.resize(exec, in: sandbox.id, to: size) }
+        #expect(fixture.host.with { $0.sizes } == [spec.id: size, .main: size])
+        #expect(fixture.host.with { $0.execOrders[0].spec.terminal } == .standard)
+        #expect(await code { try await fixture.engine.resize(pipes, in: sandbox.id, to: size) } == .failedPrecondition)
+        #expect(await code { try await fixture.engine.resize(.mint(), in: sandbox.id, to: size) } == .notFound)
+        #expect(await code { try await fixture.engine.resize(spec.id, in: .mint(), to: size) } == .notFound)
+        fixture.host.endExec(spec.id, in: sandbox.id, Ending(.exited, exitCode: 0, at: .now()))
+        _ = try await fixture.engine.wait(for: spec.id, in: sandbox.id, upTo: .seconds(5))
+        #expect(
+            await code { try await fixture.engine.resize(spec.id, in: sandbox.id, to: size) } == .failedPrecondition)
+    }
+
     @Test("the same exec_id answers the same exec, with other values it is refused")
     func idempotentByID() async throws {
         let fixture = try await Fixture()
@@ -88,7 +110,33 @@ import Testing
         #expect(ending.reason == .terminated)
         #expect(ending.detail?.contains("timed_out") == true)
         #expect(
-            await code { try await fixture.engine.signal(exec.id, in: sandbox.id, number: 15) } == .failedPrecondition)
+            await code {
+                try await fixture.engine.signal(exec.id, in: sandbox.id, number: 15, by: Fixture.caller, key: nil)
+            } == .failedPrecondition)
+    }
+
+    @Test("a signal with a key is sent once, after a restart too; one that failed is sent when it is repeated")
+    func signalKeys() async throws {
+        let fixture = try await Fixture()
+        let sandbox = try await fixture.create()
+        let exec = try await fixture.start(try sh(), in: sandbox.id)
+        let key = IdempotencyKey(key: "k", route: "signal", bodyHash: [1])
+        func send(_ engine: Engine, _ key: IdempotencyKey) async -> ErrorCode? {
+            await code {
+                try await engine.signal(exec.id, in: sandbox.id, number: 15, by: Fixture.caller, key: key)
+            }
+        }
+        fixture.host.with { $0.execFailure = FakeHost.Failure() }
+        #expect(await send(fixture.engine, key) == .internal)
+        fixture.host.with { $0.execFailure = nil }
+        #expect(await send(fixture.engine, key) == nil)
+        #expect(await send(fixture.engine, key) == nil)
+        #expect(fixture.host.with { $0.signals } == [15])
+        let other = IdempotencyKey(key: "k", route: "signal", bodyHash: [2])
+        #expect(await send(fixture.engine, other) == .failedPrecondition)
+        let again = try await fixture.restarted()
+        #expect(await send(again.engine, key) == nil)
+        #expect(again.host.with { $0.signals }.isEmpty)
     }
 
     @Test("a start that the machine refuses leaves no exec, and a repeat starts it")

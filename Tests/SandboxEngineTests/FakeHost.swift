@@ -12,9 +12,12 @@ final class FakeHost: SandboxHost {
         var launched: [SandboxID] = []
         var terminations: [SandboxID: Int] = [:]
         var forgotten: Set<SandboxID> = []
+        var sizes: [ExecID: TerminalSize] = [:]
         var execOrders: [ExecOrder] = []
         var launchFailure: (any Error)?
         var execFailure: (any Error)?
+        /// Numbers of the signals that were sent.
+        var signals: [Int32] = []
         /// Calls stop here while it is closed.
         var isHeld = false
         var held: [CheckedContinuation<Void, Never>] = []
@@ -138,7 +141,16 @@ final class FakeHost: SandboxHost {
         return exec
     }
 
-    func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {}
+    func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {
+        let failure = with { state in
+            if state.execFailure == nil { state.signals.append(number) }
+            return state.execFailure
+        }
+        if let failure { throw failure }
+    }
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        with { $0.sizes[exec] = size }
+    }
     func writeStdin(
         of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration
     ) async throws -> StdinState { StdinState(accepted: offset + UInt64(bytes.count), closed: end) }

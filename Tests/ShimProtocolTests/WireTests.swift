@@ -32,7 +32,11 @@ enum RandomMessages {
             user: text(&g),
             timeout: Bool.random(using: &g) ? .microseconds(Int64.random(in: 0...Int64.max, using: &g)) : nil,
             onFull: Bool.random(using: &g) ? .drop : .pause, stdout: Bool.random(using: &g) ? .discard : .keep,
-            stderr: Bool.random(using: &g) ? .discard : .keep, stdin: Bool.random(using: &g))
+            stderr: Bool.random(using: &g) ? .discard : .keep, stdin: Bool.random(using: &g),
+            terminal: Bool.random(using: &g)
+                ? try? TerminalSize(
+                    rows: .random(in: 1...65_535, using: &g), columns: .random(in: 1...65_535, using: &g))
+                : nil)
     }
 
     static func state(_ g: inout SeededGenerator) -> ExecState {
@@ -91,6 +95,8 @@ struct WireTests {
         for change in [IdleTimeoutChange.keep, .remove, .set(.seconds(4))] {
             try goesRound(SetDeadlines(timeout: .seconds(1), idleTimeout: change))
         }
+        try goesRound(StartTerminalExec(RandomMessages.start(&g)))
+        try goesRound(Resize(exec: .main, size: .standard))
         try goesRound(Hello())
         try goesRound(Done())
     }
@@ -98,10 +104,21 @@ struct WireTests {
     @Test("a message that is cut short anywhere is refused, and reads nothing beyond", arguments: 0..<50)
     func truncations(_ seed: UInt64) throws {
         var g = SeededGenerator(seed: seed)
-        let record = RandomMessages.assignment(&g).record
-        for length in 0..<record.count {
+        let assignment = RandomMessages.assignment(&g)
+        let record = assignment.record
+        // Where an older version's message ends.
+        let older = assignment.main.map { record.count - ($0.terminal == nil ? 1 : 5) }
+        for length in 0..<record.count where length != older {
             #expect(throws: WireError.self) { _ = try Assignment(record: Array(record[..<length])) }
         }
+    }
+
+    @Test("an older launcher's command, which knows of no terminal, gets none")
+    func olderCommand() throws {
+        var g = SeededGenerator(seed: 1)
+        var start = RandomMessages.start(&g)
+        start.terminal = nil
+        #expect(try StartExec(record: Array(start.record.dropLast())).record == start.record)
     }
 
     @Test("fields that a newer version adds at the end are ignored", arguments: 0..<20)

@@ -14,6 +14,8 @@ public struct StartExecRequest: Sendable, Hashable, Encodable {
     /// `keep` or `discard`.
     public var stdout: String?
     public var stderr: String?
+    /// A terminal in place of pipes.
+    public var pty: TerminalRequest?
     /// Answer when the exec is over, with its result and output.
     public var wait: Bool?
     /// The whole of stdin, as text; only with `wait`.
@@ -26,14 +28,44 @@ public struct StartExecRequest: Sendable, Hashable, Encodable {
         case timeoutSeconds = "timeout_seconds"
         case execID = "exec_id"
         case onFull = "on_full"
-        case stdout, stderr, wait, stdin
+        case stdout, stderr, pty, wait, stdin
         case stdinBase64 = "stdin_base64"
     }
 
-    /// Fields that the design knows and this service doesn't serve yet.
-    public static let unimplementedFields = ["pty"]
-
     public init(argv: [String]) { self.argv = argv }
+}
+
+/// The `pty` of a request; a field left nil takes the default: 24, 80, `xterm-256color`.
+public struct TerminalRequest: Sendable, Hashable, Encodable {
+    public var rows: Int?
+    public var cols: Int?
+    /// `TERM`, unless `env` sets it.
+    public var term: String?
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case rows, cols, term
+    }
+
+    public init(rows: Int? = nil, cols: Int? = nil, term: String? = nil) {
+        self.rows = rows
+        self.cols = cols
+        self.term = term
+    }
+}
+
+/// The body of `POST …/resize`.
+public struct ResizeRequest: Sendable, Hashable, Encodable {
+    public var rows: Int
+    public var cols: Int
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case rows, cols
+    }
+
+    public init(rows: Int, cols: Int) {
+        self.rows = rows
+        self.cols = cols
+    }
 }
 
 /// The body of `POST …/signal`: a number, or a name with or without `SIG`.

@@ -7,6 +7,8 @@ public struct CreateSandboxRequest: Sendable, Hashable, Encodable {
     public var image: String?
     /// The main command; the sandbox ends with it.
     public var argv: [String]?
+    /// The main command's terminal, in place of pipes; only with `argv`.
+    public var pty: TerminalRequest?
     public var env: [String: String]?
     public var workdir: String?
     public var timeoutSeconds: Double?
@@ -23,7 +25,7 @@ public struct CreateSandboxRequest: Sendable, Hashable, Encodable {
     public var blockNetwork: Bool?
 
     public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
-        case app, name, tags, image, argv, env, workdir
+        case app, name, tags, image, argv, pty, env, workdir
         case timeoutSeconds = "timeout_seconds"
         case idleTimeoutSeconds = "idle_timeout_seconds"
         case cpu
@@ -35,7 +37,7 @@ public struct CreateSandboxRequest: Sendable, Hashable, Encodable {
 
     /// Fields that the design knows and this service doesn't serve yet.
     public static let unimplementedFields = [
-        "secrets", "cidr_allowlist", "domain_allowlist", "volumes", "pty", "encrypted_ports", "h2_ports",
+        "secrets", "cidr_allowlist", "domain_allowlist", "volumes", "encrypted_ports", "h2_ports",
         "unencrypted_ports", "readiness_probe",
     ]
 

@@ -9,6 +9,8 @@ public struct Exec: Sendable, Hashable, Codable {
     public var onFull: String
     public var stdout: String
     public var stderr: String
+    /// Its terminal as it was asked for; absent when it has pipes.
+    public var pty: Terminal?
     /// `starting`, `running` or `ended`.
     public var state: String
     public var createdAt: APITime
@@ -22,7 +24,7 @@ public struct Exec: Sendable, Hashable, Codable {
         case argv, workdir, user
         case timeoutSeconds = "timeout_seconds"
         case onFull = "on_full"
-        case stdout, stderr, state
+        case stdout, stderr, pty, state
         case createdAt = "created_at"
         case startedAt = "started_at"
         case result
@@ -30,7 +32,8 @@ public struct Exec: Sendable, Hashable, Codable {
 
     public init(
         id: String, sandboxID: String, argv: [String], workdir: String?, user: String?, timeoutSeconds: Double?,
-        onFull: String, stdout: String, stderr: String, state: String, createdAt: APITime, startedAt: APITime?,
+        onFull: String, stdout: String, stderr: String, pty: Terminal?, state: String, createdAt: APITime,
+        startedAt: APITime?,
         result: EndResult?
     ) {
         self.id = id
@@ -42,10 +45,29 @@ public struct Exec: Sendable, Hashable, Codable {
         self.onFull = onFull
         self.stdout = stdout
         self.stderr = stderr
+        self.pty = pty
         self.state = state
         self.createdAt = createdAt
         self.startedAt = startedAt
         self.result = result
+    }
+}
+
+/// A command's terminal as it was asked for.
+public struct Terminal: Sendable, Hashable, Codable {
+    /// The size at the start.
+    public var rows: Int
+    public var cols: Int
+    public var term: String
+
+    public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
+        case rows, cols, term
+    }
+
+    public init(rows: Int, cols: Int, term: String) {
+        self.rows = rows
+        self.cols = cols
+        self.term = term
     }
 }
 

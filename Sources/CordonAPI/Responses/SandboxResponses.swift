@@ -8,6 +8,8 @@ public struct Sandbox: Sendable, Hashable, Codable {
     public var image: String
     /// The main command; absent when there is none.
     public var argv: [String]?
+    /// The main command's terminal; absent when it has pipes.
+    public var pty: Terminal?
     public var workdir: String
     public var policy: String
     /// `creating`, `running` or `ended`.
@@ -27,7 +29,7 @@ public struct Sandbox: Sendable, Hashable, Codable {
     public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
         case id, app
         case appID = "app_id"
-        case name, tags, image, argv, workdir, policy, state
+        case name, tags, image, argv, pty, workdir, policy, state
         case timeoutSeconds = "timeout_seconds"
         case idleTimeoutSeconds = "idle_timeout_seconds"
         case cpu
@@ -40,7 +42,8 @@ public struct Sandbox: Sendable, Hashable, Codable {
 
     public init(
         id: String, app: String, appID: String, name: String?, tags: [String: String], image: String, argv: [String]?,
-        workdir: String, policy: String, state: String, timeoutSeconds: Double, idleTimeoutSeconds: Double?,
+        pty: Terminal?, workdir: String, policy: String, state: String, timeoutSeconds: Double,
+        idleTimeoutSeconds: Double?,
         cpu: Amount,
         memoryMiB: Amount, pidsLimit: Int?, createdAt: APITime, startedAt: APITime?, deadline: APITime?,
         result: EndResult?
@@ -52,6 +55,7 @@ public struct Sandbox: Sendable, Hashable, Codable {
         self.tags = tags
         self.image = image
         self.argv = argv
+        self.pty = pty
         self.workdir = workdir
         self.policy = policy
         self.state = state

@@ -12,8 +12,7 @@ struct ExecOrderRequest {
     var stdin: [UInt8]?
 
     init(json: JSONValue) throws(CordonError) {
-        let fields = try FieldReader<StartExecRequest.CodingKeys>(
-            json, unimplemented: StartExecRequest.unimplementedFields)
+        let fields = try FieldReader<StartExecRequest.CodingKeys>(json)
         let command = try CommandSpec(argv: try fields.strings(.argv) ?? [])
         spec = ExecSpec(command: command)
         if let text = try fields.string(.execID) { spec.id = try Self.chosenID(text) }
@@ -27,6 +26,8 @@ struct ExecOrderRequest {
         spec.onFull = try fields.choice(.onFull, of: FullPolicy.self) ?? spec.onFull
         spec.stdout = try fields.choice(.stdout, of: OutputDisposition.self) ?? spec.stdout
         spec.stderr = try fields.choice(.stderr, of: OutputDisposition.self) ?? spec.stderr
+        spec.terminal = try TerminalSpec(fields, .pty)
+        try Self.checkOutputs(of: spec)
         wait = try fields.bool(.wait) ?? false
         stdin = try Self.stdin(fields)
         if stdin != nil, !wait {
@@ -36,6 +37,14 @@ struct ExecOrderRequest {
         }
         // Without anything to say, a waited-for exec reads from /dev/null and isn't kept waiting.
         spec.stdin = !wait || stdin != nil
+    }
+
+    /// A terminal shows both streams in one, which is kept: neither can be thrown away.
+    private static func checkOutputs(of spec: ExecSpec) throws(CordonError) {
+        guard spec.terminal != nil else { return }
+        for (field, disposition) in [("stdout", spec.stdout), ("stderr", spec.stderr)] where disposition == .discard {
+            throw .invalid(field: field, value: disposition.rawValue, rule: "keep, with a pty")
+        }
     }
 
     private static func chosenID(_ text: String) throws(CordonError) -> ExecID {

@@ -20,6 +20,10 @@ extension SandboxSpec {
                 rule: "true or absent")
         }
         if let argv = try fields.strings(.argv), !argv.isEmpty { command = try CommandSpec(argv: argv) }
+        terminal = try TerminalSpec(fields, .pty)
+        guard terminal == nil || command != nil else {
+            throw .invalid(field: "pty", value: nil, rule: "only with a main command in argv, whose terminal it is")
+        }
         if let variables = try fields.pairs(.env) { environment = try Environment(variables) }
         if let path = try fields.string(.workdir) {
             try Workdir.check(path)

@@ -15,7 +15,8 @@ extension Sandbox {
         let spec = snapshot.spec
         self.init(
             id: snapshot.id.text, app: spec.app.text, appID: snapshot.appID.text, name: spec.name?.text,
-            tags: spec.tags.pairs, image: spec.image, argv: spec.command?.argv, workdir: spec.workdir,
+            tags: spec.tags.pairs, image: spec.image, argv: spec.command?.argv,
+            pty: spec.terminal.map { Terminal($0) }, workdir: spec.workdir,
             policy: spec.policy,
             state: snapshot.status.name, timeoutSeconds: spec.timeout.inSeconds,
             idleTimeoutSeconds: spec.idleTimeout?.inSeconds,
@@ -37,9 +38,16 @@ extension Exec {
         self.init(
             id: snapshot.id.text, sandboxID: snapshot.sandbox.text, argv: spec.command.argv, workdir: spec.workdir,
             user: spec.user, timeoutSeconds: spec.timeout?.inSeconds, onFull: spec.onFull.rawValue,
-            stdout: spec.stdout.rawValue, stderr: spec.stderr.rawValue, state: snapshot.status.name,
+            stdout: spec.stdout.rawValue, stderr: spec.stderr.rawValue,
+            pty: spec.terminal.map { Terminal($0) }, state: snapshot.status.name,
             createdAt: APITime(snapshot.createdAt), startedAt: snapshot.startedAt.map { APITime($0) },
             result: snapshot.status.ending.map { EndResult($0) })
+    }
+}
+
+extension Terminal {
+    init(_ terminal: TerminalSpec) {
+        self.init(rows: terminal.size.rows, cols: terminal.size.columns, term: terminal.term)
     }
 }
 

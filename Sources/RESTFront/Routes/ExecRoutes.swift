@@ -43,8 +43,18 @@ enum ExecRoutes {
         _ = try exchange.query([])
         let (id, exec) = (try exchange.sandboxID(), try exchange.execID())
         let (json, bytes) = try await exchange.jsonBody()
+        try await exchange.service.signal(
+            exec, in: id, number: SignalOrder(json: json).number, by: exchange.caller(),
+            key: exchange.idempotencyKey(body: bytes))
+        return Response(status: .noContent)
+    }
+
+    static func resize(_ exchange: Exchange) async throws -> Response {
+        _ = try exchange.query([])
+        let (id, exec) = (try exchange.sandboxID(), try exchange.execID())
+        let (json, bytes) = try await exchange.jsonBody()
         _ = try exchange.idempotencyKey(body: bytes)
-        try await exchange.service.signal(exec, in: id, number: SignalOrder(json: json).number)
+        try await exchange.service.resize(exec, in: id, to: TerminalSize(json: json))
         return Response(status: .noContent)
     }
 

@@ -40,6 +40,7 @@ extension FrontState {
             Route(.post, base + "/stdin") { try await StdinRoutes.write($0) },
             Route(.get, base + "/logs") { try await LogRoutes.logs($0) },
             Route(.post, base + "/signal") { try await ExecRoutes.signal($0) },
+            Route(.post, base + "/resize") { try await ExecRoutes.resize($0) },
         ]
     }
 }

@@ -14,20 +14,23 @@ enum StdinRoutes {
     }
 
     /// Takes the body piece by piece, at the pace at which stdin takes it. EOF is written only
-    /// behind a body that came whole.
+    /// behind a body that came whole. The body isn't there yet when its key is written down: what a
+    /// key is bound to is the query and the length.
     static func write(_ exchange: Exchange) async throws -> Response {
         let query = try exchange.query(["offset", "eof"])
         let given = try query.whole("offset", in: 0...UInt64.max)
         let eof = try query.flag("eof")
         let (id, exec) = (try exchange.sandboxID(), try exchange.execID())
         try exchange.requireContentType("application/octet-stream")
-        _ = try exchange.idempotencyKey(body: [])
+        let length = exchange.request.headers[.contentLength] ?? ""
+        let key = try exchange.idempotencyKey(body: Array("\(exchange.request.uri.query ?? "")\n\(length)".utf8))
         do {
             let state = try await exchange.service.stdinState(of: exec, in: id)
             if let given, given > state.accepted { throw beyond(given, state) }
+            let start = try await exchange.service.stdinStart(
+                of: exec, in: id, at: given, by: exchange.caller(), key: key)
             exchange.connection.allowsSlowBody = true
-            return try .json(
-                Stdin(try await upload(exchange, exec, id, from: given ?? state.accepted, state: state, eof: eof)))
+            return try .json(Stdin(try await upload(exchange, exec, id, from: start, state: state, eof: eof)))
         } catch let error as CordonError where error.code == .outOfRange {
             throw RequestRefused.conflict(error)
         }

@@ -7,6 +7,10 @@ enum LiveSchema {
         migrator.registerMigration("1: sandboxes, execs, events, keys") { database in
             try database.execute(sql: first)
         }
+        // What a repeat is answered with, where that is neither a sandbox nor an exec.
+        migrator.registerMigration("2: results of keys") { database in
+            try database.execute(sql: "ALTER TABLE idempotency ADD COLUMN result TEXT")
+        }
         return migrator
     }
 

@@ -58,6 +58,25 @@ extension LiveRecords {
             return .new
         }
     }
+
+    public func use(
+        _ key: IdempotencyKey, by caller: Caller, on exec: ExecID, of id: SandboxID, result: String, at now: Timestamp
+    ) async throws -> IdempotencyOutcome {
+        try await write { database in
+            if let outcome = try KeyRow.earlier(key, by: caller, in: id, at: now, database) { return outcome }
+            // An exec whose record was trimmed, or isn't written yet: the key hangs on the sandbox alone.
+            let isOnRecord = try Bool.fetchOne(
+                database.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM execs WHERE sandbox = ? AND id = ?)"),
+                arguments: [id.text, exec.text])
+            try KeyRow.insert(
+                key, by: caller, sandbox: id, exec: isOnRecord == true ? exec : nil, result: result, at: now, database)
+            return .new
+        }
+    }
+
+    public func free(_ key: IdempotencyKey, by caller: Caller) async throws {
+        try await write { database in try KeyRow.remove(key, by: caller, database) }
+    }
 }
 
 /// What is remembered of an idempotency key: never the body, only its keyed hash.
@@ -65,15 +84,20 @@ struct KeyRow {
     var bodyHash: [UInt8]
     var sandbox: String
     var exec: String?
+    /// What a repeat is answered with; nil for what was made.
+    var result: String?
     var usedAt: Int64
 
     static func find(_ key: IdempotencyKey, by caller: Caller, in database: Database) throws -> KeyRow? {
         let statement = try database.cachedStatement(
-            sql: "SELECT body_hash, sandbox, exec, used_at FROM idempotency WHERE token = ? AND route = ? AND key = ?")
+            sql: """
+                SELECT body_hash, sandbox, exec, result, used_at FROM idempotency
+                WHERE token = ? AND route = ? AND key = ?
+                """)
         return try Row.fetchOne(statement, arguments: [caller.tokenID, key.route, key.key]).map { row in
             KeyRow(
                 bodyHash: [UInt8](row["body_hash"] as Data), sandbox: row["sandbox"], exec: row["exec"],
-                usedAt: row["used_at"])
+                result: row["result"], usedAt: row["used_at"])
         }
     }
 
@@ -83,22 +107,27 @@ struct KeyRow {
     ) throws -> IdempotencyOutcome? {
         guard let row = try find(key, by: caller, in: database) else { return nil }
         if row.isValid(at: now) { return row.outcome(for: key, in: sandbox) }
-        try database.cachedStatement(sql: "DELETE FROM idempotency WHERE token = ? AND route = ? AND key = ?")
-            .execute(arguments: [caller.tokenID, key.route, key.key])
+        try remove(key, by: caller, database)
         return nil
     }
 
+    static func remove(_ key: IdempotencyKey, by caller: Caller, _ database: Database) throws {
+        try database.cachedStatement(sql: "DELETE FROM idempotency WHERE token = ? AND route = ? AND key = ?")
+            .execute(arguments: [caller.tokenID, key.route, key.key])
+    }
+
     static func insert(
-        _ key: IdempotencyKey, by caller: Caller, sandbox: SandboxID, exec: ExecID?, at now: Timestamp,
-        _ database: Database
+        _ key: IdempotencyKey, by caller: Caller, sandbox: SandboxID, exec: ExecID?, result: String? = nil,
+        at now: Timestamp, _ database: Database
     ) throws {
         try database.cachedStatement(
             sql: """
-                INSERT INTO idempotency (token, route, key, body_hash, sandbox, exec, used_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO idempotency (token, route, key, body_hash, sandbox, exec, result, used_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
-            caller.tokenID, key.route, key.key, Data(key.bodyHash), sandbox.text, exec?.text, now.microseconds,
+            caller.tokenID, key.route, key.key, Data(key.bodyHash), sandbox.text, exec?.text, result,
+            now.microseconds,
         ])
     }
 
@@ -108,6 +137,6 @@ struct KeyRow {
 
     func outcome(for key: IdempotencyKey, in sandbox: SandboxID?) -> IdempotencyOutcome {
         guard bodyHash == key.bodyHash, sandbox.map({ $0.text == self.sandbox }) ?? true else { return .conflict }
-        return .existing(exec ?? self.sandbox)
+        return .existing(result ?? exec ?? self.sandbox)
     }
 }

@@ -15,9 +15,10 @@ struct ExecSpecRow: Codable {
     var stdout: String
     var stderr: String
     var stdin: Bool
+    var terminal: TerminalRow?
 
     enum CodingKeys: String, CodingKey {
-        case version, argv, workdir, user, stdout, stderr, stdin
+        case version, argv, workdir, user, stdout, stderr, stdin, terminal
         case environment = "env"
         case timeoutMicroseconds = "timeout_microseconds"
         case onFull = "on_full"
@@ -34,6 +35,7 @@ struct ExecSpecRow: Codable {
         stdout = spec.stdout.rawValue
         stderr = spec.stderr.rawValue
         stdin = spec.stdin
+        terminal = spec.terminal.map { TerminalRow($0) }
     }
 
     func spec(id: ExecID) throws -> ExecSpec {
@@ -43,6 +45,7 @@ struct ExecSpecRow: Codable {
             user: user, timeout: timeoutMicroseconds.map { .microseconds($0) },
             onFull: try RowShape.value(onFull, of: FullPolicy.self),
             stdout: try RowShape.value(stdout, of: OutputDisposition.self),
-            stderr: try RowShape.value(stderr, of: OutputDisposition.self), stdin: stdin)
+            stderr: try RowShape.value(stderr, of: OutputDisposition.self), stdin: stdin,
+            terminal: try terminal.map { try $0.terminal() })
     }
 }

@@ -21,9 +21,10 @@ struct SandboxSpecRow: Codable {
     var memoryLimitMiB: Int?
     var pidsLimit: Int?
     var policy: String
+    var terminal: TerminalRow?
 
     enum CodingKeys: String, CodingKey {
-        case version, app, name, image, argv, workdir, policy
+        case version, app, name, image, argv, workdir, policy, terminal
         case environment = "env"
         case timeoutMicroseconds = "timeout_microseconds"
         case idleTimeoutMicroseconds = "idle_timeout_microseconds"
@@ -50,6 +51,7 @@ struct SandboxSpecRow: Codable {
         memoryLimitMiB = spec.resources.memoryMiB.limit
         pidsLimit = spec.resources.pidsLimit
         policy = spec.policy
+        terminal = spec.terminal.map { TerminalRow($0) }
     }
 
     /// The spec; throws when a value breaks a rule of the model, or a newer version wrote the row.
@@ -57,7 +59,8 @@ struct SandboxSpecRow: Codable {
         guard version <= Self.currentVersion else { throw RowShape.newerVersion(version) }
         return SandboxSpec(
             app: try AppName(app), name: try name.map { try SandboxName($0) }, tags: tags, image: image,
-            command: try argv.map { try CommandSpec(argv: $0) }, environment: try Environment(environment),
+            command: try argv.map { try CommandSpec(argv: $0) }, terminal: try terminal.map { try $0.terminal() },
+            environment: try Environment(environment),
             workdir: workdir, timeout: .microseconds(timeoutMicroseconds),
             idleTimeout: idleTimeoutMicroseconds.map { .microseconds($0) },
             resources: Resources(

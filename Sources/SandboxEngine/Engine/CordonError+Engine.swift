@@ -23,6 +23,12 @@ extension CordonError {
             value: exec.text, detail: ["ending": ending.reason.rawValue])
     }
 
+    static func noTerminal(_ exec: ExecID) -> CordonError {
+        CordonError(
+            .failedPrecondition, "exec \(exec) has no terminal", field: "exec_id", value: exec.text,
+            rule: "an exec that was started with pty")
+    }
+
     static func keyConflict(_ key: IdempotencyKey) -> CordonError {
         CordonError(
             .failedPrecondition, "this Idempotency-Key was used for another request", field: "Idempotency-Key",

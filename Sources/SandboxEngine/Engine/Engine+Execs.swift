@@ -36,14 +36,69 @@ extension Engine {
         }
     }
 
-    public func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {
+    public func signal(
+        _ exec: ExecID, in id: SandboxID, number: Int32, by caller: Caller, key: IdempotencyKey?
+    ) async throws {
         guard (1...64).contains(number) else {
             throw CordonError.invalid(field: "signal", value: "\(number)", rule: "a signal's number, 1–64")
         }
         let sandbox = try find(id)
-        try await world.boundary.during("signalling an exec") {
+        try await once(key, by: caller, on: exec, in: id, during: "signalling an exec") { [world] in
             try await sandbox.requireUnfinished(exec)
             try await world.host.signal(exec, in: id, number: number)
+        }
+    }
+
+    public func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        let sandbox = try find(id)
+        try await world.boundary.during("resizing a terminal") {
+            try await sandbox.requireTerminal(exec)
+            try await world.host.resize(exec, in: id, to: size)
+        }
+    }
+
+    public func stdinStart(
+        of exec: ExecID, in id: SandboxID, at offset: UInt64?, by caller: Caller, key: IdempotencyKey?
+    ) async throws -> UInt64 {
+        let accepted = try await stdinState(of: exec, in: id).accepted
+        let start = offset ?? accepted
+        // A refused write is no use of its key.
+        guard start <= accepted, let key else { return start }
+        return try await uncancelled("writing to stdin") { [world, gate] in
+            try await gate.pass(KeyGate.Scope(key, caller)) {
+                switch try await world.records.use(
+                    key, by: caller, on: exec, of: id, result: String(start), at: world.clock.now())
+                {
+                case .new: return start
+                case .existing(let text): return UInt64(text) ?? start
+                case .conflict: throw CordonError.keyConflict(key)
+                }
+            }
+        }
+    }
+
+    /// Does something to an exec, with a key only once: the key is written down before, and freed
+    /// when the thing could not be done.
+    private func once(
+        _ key: IdempotencyKey?, by caller: Caller, on exec: ExecID, in id: SandboxID, during what: String,
+        _ work: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        guard let key else { return try await world.boundary.during(what) { try await work() } }
+        try await uncancelled(what) { [world, gate] in
+            try await gate.pass(KeyGate.Scope(key, caller)) {
+                switch try await world.records.use(key, by: caller, on: exec, of: id, result: "", at: world.clock.now())
+                {
+                case .existing: return
+                case .conflict: throw CordonError.keyConflict(key)
+                case .new: break
+                }
+                do {
+                    try await work()
+                } catch {
+                    try await world.records.free(key, by: caller)
+                    throw error
+                }
+            }
         }
     }
 

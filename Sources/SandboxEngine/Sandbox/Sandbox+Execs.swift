@@ -67,6 +67,12 @@ extension Sandbox {
         if case .ended(let ending) = try await self.exec(exec).status { throw CordonError.isOver(exec, ending) }
     }
 
+    /// Throws unless the exec has a terminal and runs, or may do so soon.
+    func requireTerminal(_ exec: ExecID) async throws {
+        guard try await self.exec(exec).spec.terminal != nil else { throw CordonError.noTerminal(exec) }
+        try await requireUnfinished(exec)
+    }
+
     /// The machine's side says that an exec is over.
     func execEnded(_ exec: ExecID, with ending: Ending) throws {
         switch (lifecycle, execs[exec]?.status) {

@@ -48,8 +48,8 @@ extension Sandbox {
 
     private func addMain(_ command: CommandSpec, _ receipt: LaunchReceipt) throws -> [RecordChange] {
         let exec = ExecSnapshot(
-            id: .main, sandbox: id, spec: ExecSpec(id: .main, command: command), status: .starting,
-            createdAt: execs.nextCreatedAt(createdAt))
+            id: .main, sandbox: id, spec: ExecSpec(id: .main, command: command, terminal: spec.terminal),
+            status: .starting, createdAt: execs.nextCreatedAt(createdAt))
         execs.add(exec)
         let hosted = receipt.main ?? HostedExec(id: .main, startedAt: receipt.startedAt, status: .running)
         return try apply(hosted, to: exec)

@@ -35,11 +35,14 @@ public struct ExecSpec: Sendable, Hashable {
     public var stderr: OutputDisposition
     /// Whether somebody will write to stdin; without, it is `/dev/null`.
     public var stdin: Bool
+    /// The terminal that is its stdin, stdout and stderr; nil for pipes. What it shows is kept as stdout.
+    public var terminal: TerminalSpec?
 
     public init(
         id: ExecID = .mint(), command: CommandSpec, environment: Environment = .empty, workdir: String? = nil,
         user: String? = nil, timeout: Duration? = nil, onFull: FullPolicy = .pause,
-        stdout: OutputDisposition = .keep, stderr: OutputDisposition = .keep, stdin: Bool = true
+        stdout: OutputDisposition = .keep, stderr: OutputDisposition = .keep, stdin: Bool = true,
+        terminal: TerminalSpec? = nil
     ) {
         self.id = id
         self.command = command
@@ -51,6 +54,7 @@ public struct ExecSpec: Sendable, Hashable {
         self.stdout = stdout
         self.stderr = stderr
         self.stdin = stdin
+        self.terminal = terminal
     }
 }
 

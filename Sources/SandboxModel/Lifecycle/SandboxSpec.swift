@@ -10,6 +10,8 @@ public struct SandboxSpec: Sendable, Hashable {
     public var image: String
     /// The main command; empty for none. The sandbox ends with it.
     public var command: CommandSpec?
+    /// The main command's terminal; nil for pipes.
+    public var terminal: TerminalSpec?
     /// Variables of every command in the sandbox.
     public var environment: Environment
     /// Working directory of every command unless it names its own; absolute.
@@ -24,7 +26,8 @@ public struct SandboxSpec: Sendable, Hashable {
 
     public init(
         app: AppName = .default, name: SandboxName? = nil, tags: Tags = .none, image: String = "host",
-        command: CommandSpec? = nil, environment: Environment = .empty, workdir: String = "/",
+        command: CommandSpec? = nil, terminal: TerminalSpec? = nil, environment: Environment = .empty,
+        workdir: String = "/",
         timeout: Duration = SandboxSpec.defaultTimeout, idleTimeout: Duration? = nil,
         resources: Resources = Resources(), policy: String = "default"
     ) {
@@ -33,6 +36,7 @@ public struct SandboxSpec: Sendable, Hashable {
         self.tags = tags
         self.image = image
         self.command = command
+        self.terminal = terminal
         self.environment = environment
         self.workdir = workdir
         self.timeout = timeout

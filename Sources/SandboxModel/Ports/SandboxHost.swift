@@ -15,6 +15,7 @@ public protocol SandboxHost: Sendable {
     /// answers for the exec that is there.
     func startExec(_ order: ExecOrder, in id: SandboxID) async throws -> HostedExec
     func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws
     func writeStdin(
         of exec: ExecID, in id: SandboxID, offset: UInt64, bytes: [UInt8], end: Bool, upTo limit: Duration
     ) async throws -> StdinState

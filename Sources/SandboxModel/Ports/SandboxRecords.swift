@@ -18,6 +18,13 @@ public protocol SandboxRecords: Sendable {
     ) async throws -> IdempotencyOutcome
     /// Writes the intent to start an exec. `existing` also when the sandbox has an exec of that id.
     func beginExec(_ exec: ExecSnapshot, key: IdempotencyKey?, by caller: Caller) async throws -> IdempotencyOutcome
+    /// Writes down that a key is used for something that is done to an exec, before it is done.
+    /// `existing` with the first use's `result` when it was used for the same request.
+    func use(
+        _ key: IdempotencyKey, by caller: Caller, on exec: ExecID, of id: SandboxID, result: String, at now: Timestamp
+    ) async throws -> IdempotencyOutcome
+    /// Frees a key: what it was used for has not been done.
+    func free(_ key: IdempotencyKey, by caller: Caller) async throws
     /// Writes all of these in one transaction, in this order: a state and the event that tells of
     /// it are never seen one without the other.
     func commit(_ changes: [RecordChange]) async throws
@@ -93,7 +100,7 @@ public struct RecordedSandbox: Sendable {
 public enum IdempotencyOutcome: Sendable, Hashable {
     /// Not used before (or no key): go on.
     case new
-    /// Used before for the same request, which made this (a sandbox's or an exec's id).
+    /// Used before for the same request, which made this (a sandbox's or an exec's id), or had this result.
     case existing(String)
     /// Used before for another request.
     case conflict

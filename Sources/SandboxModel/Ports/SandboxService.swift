@@ -53,8 +53,19 @@ public protocol SandboxService: Sendable {
     func execs(in id: SandboxID) async throws -> [ExecSnapshot]
     func exec(_ exec: ExecID, in id: SandboxID) async throws -> ExecSnapshot
     func wait(for exec: ExecID, in id: SandboxID, upTo limit: Duration) async throws -> ExecSnapshot
-    /// Sends a signal to the exec's main process; SIGKILL (9) ends everything it started.
-    func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws
+    /// Sends a signal to the exec's main process; SIGKILL (9) ends everything it started. With a
+    /// key at most one is sent, however often it is asked for.
+    func signal(
+        _ exec: ExecID, in id: SandboxID, number: Int32, by caller: Caller, key: IdempotencyKey?
+    ) async throws
+    /// Changes the size of the exec's terminal; its foreground processes get SIGWINCH.
+    /// `failedPrecondition` when the exec is over or has no terminal.
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws
+    /// The offset at which a write to stdin begins: as given, else all that was accepted so far. A
+    /// repeat with the same key begins where the first did.
+    func stdinStart(
+        of exec: ExecID, in id: SandboxID, at offset: UInt64?, by caller: Caller, key: IdempotencyKey?
+    ) async throws -> UInt64
     /// Writes to stdin from `offset`; bytes that were accepted before are recognised and skipped.
     /// `outOfRange` with `detail["accepted"]` when the offset lies beyond what was accepted.
     /// Returns when all is accepted, or stdin is closed, or `limit` has passed.

@@ -11,6 +11,7 @@ final class FakeService: SandboxService {
         var stdinClosed = false
         var stdinLimit: Int?
         var signals: [Int32] = []
+        var sizes: [TerminalSize] = []
     }
 
     struct State {
@@ -64,7 +65,9 @@ final class FakeService: SandboxService {
             ]
         }
         if let command = spec.command {
-            add(ExecSpec(id: .main, command: command), to: id, stdout: FakeStream(), stderr: FakeStream())
+            add(
+                ExecSpec(id: .main, command: command, terminal: spec.terminal), to: id, stdout: FakeStream(),
+                stderr: FakeStream())
         }
         return snapshot
     }
@@ -228,9 +231,25 @@ final class FakeService: SandboxService {
         return try fake(exec, in: id).snapshot
     }
 
-    func signal(_ exec: ExecID, in id: SandboxID, number: Int32) async throws {
+    func signal(
+        _ exec: ExecID, in id: SandboxID, number: Int32, by caller: Caller, key: IdempotencyKey?
+    ) async throws {
         _ = try await self.exec(exec, in: id)
         state.withLock { $0.execs[id]?[exec]?.signals.append(number) }
+    }
+
+    func resize(_ exec: ExecID, in id: SandboxID, to size: TerminalSize) async throws {
+        guard try await self.exec(exec, in: id).spec.terminal != nil else {
+            throw CordonError(.failedPrecondition, "no terminal", field: "exec_id")
+        }
+        state.withLock { $0.execs[id]?[exec]?.sizes.append(size) }
+    }
+
+    func stdinStart(
+        of exec: ExecID, in id: SandboxID, at offset: UInt64?, by caller: Caller, key: IdempotencyKey?
+    ) async throws -> UInt64 {
+        let accepted = try await stdinState(of: exec, in: id).accepted
+        return offset ?? accepted
     }
 
     func writeStdin(

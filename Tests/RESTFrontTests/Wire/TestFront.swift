@@ -81,10 +81,12 @@ struct TestFront: Sendable {
 
     /// A running exec with these streams; its path.
     func makeExec(
-        _ id: SandboxID, named name: String = "e1", stdout: FakeStream = FakeStream(), stderr: FakeStream = FakeStream()
+        _ id: SandboxID, named name: String = "e1", terminal: TerminalSpec? = nil, stdout: FakeStream = FakeStream(),
+        stderr: FakeStream = FakeStream()
     ) throws -> String {
+        let command = try CommandSpec(argv: ["fake"])
         service.add(
-            ExecSpec(id: try unwrap(ExecID(name)), command: try CommandSpec(argv: ["fake"])), to: id, stdout: stdout,
+            ExecSpec(id: try unwrap(ExecID(name)), command: command, terminal: terminal), to: id, stdout: stdout,
             stderr: stderr)
         return "/v1/sandboxes/\(id)/execs/\(name)"
     }

@@ -231,6 +231,13 @@ def cannot_be_started():
     same(len(call("GET", "/v1/sandboxes?limit=1000").json()["sandboxes"]), before, "sandboxes")
 
 
+def comes_to_show(exec, wanted):
+    deadline = time.time() + 10
+    while (shown := expect(call("GET", exec + "/stdout"), 200).content) != wanted:
+        assert time.time() < deadline, f"it shows {shown}, not {wanted}"
+        time.sleep(0.05)
+
+
 def repeats_are_recognised():
     headers = {"Idempotency-Key": "the-one"}
     first = expect(call("POST", "/v1/sandboxes", json={"tags": {"a": "b"}}, headers=headers), 201).json()["id"]
@@ -246,11 +253,28 @@ def repeats_are_recognised():
     same(expect(call("POST", path, json={**program, "argv": ["true"]}), 409).json()["field"], "exec_id", "another command")
     answers = in_parallel(4, lambda n: complete(first, *program["argv"], exec_id="waited"))
     same({answer["stdout"] for answer in answers}, {"ran\nran\n"}, "waited for by four")
+    counter = start(first, "bash", "-c", "trap 'echo hit' USR1; echo ready; while sleep 0.05; do :; done")
+    comes_to_show(counter, b"ready\n")
+    for key in ("one", "one", "two"):
+        expect(call("POST", counter + "/signal", json={"signal": "USR1"}, headers={"Idempotency-Key": key}), 204)
+        time.sleep(0.3)
+    comes_to_show(counter, b"ready\nhit\nhit\n")
+    refused = call("POST", counter + "/signal", json={"signal": "TERM"}, headers={"Idempotency-Key": "two"})
+    same(expect(refused, 409).json()["field"], "Idempotency-Key", "another signal")
+    reader = start(first, "cat")
+    raw = {"Content-Type": "application/octet-stream"}
+    for key, text in (("a", b"one "), ("a", b"one "), ("b", b"two "), ("a", b"one ")):
+        expect(call("POST", reader + "/stdin", data=text, headers={**raw, "Idempotency-Key": key}), 200)
+    refused = call("POST", reader + "/stdin", data=b"other length", headers={**raw, "Idempotency-Key": "a"})
+    same(expect(refused, 409).json()["field"], "Idempotency-Key", "another write")
+    expect(call("POST", reader + "/stdin?eof=true", data=b"end", headers={**raw, "Idempotency-Key": "c"}), 200)
+    same(whole(reader), b"one two end", "what was written")
 
 
 def forgotten_after_its_time(patience="60"):
     id = create(app="short-lived")["id"]
     exec = start(id, "echo", "output")
+    same(whole(exec), b"output\n", "while it runs")
     terminate(id)
     same(whole(exec), b"output\n", "still there")
     deadline = time.time() + float(patience)
