@@ -79,6 +79,8 @@ let package = Package(
         .target(name: "SandboxCatalog", dependencies: ["SandboxModel", grdb, logging]),
         .target(name: "ServiceConfiguration", dependencies: ["CordonAPI", yams]),
         .target(name: "Access", dependencies: ["SandboxModel", crypto]),
+        .target(name: "ServiceMetrics", dependencies: ["SandboxModel"]),
+        .target(name: "ServiceLog", dependencies: [logging]),
         .target(name: "ServerCertificates", dependencies: ["LinuxSystem", asn1, certificates, crypto]),
         .target(name: "SandboxEngine", dependencies: ["SandboxModel", logging]),
 
@@ -100,6 +102,7 @@ let package = Package(
             dependencies: [
                 "CLinux", "LinuxSystem", "SandboxModel", "SeccompPolicy", "ShimProtocol", "SandboxRuntime",
                 "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", "ServiceConfiguration", "ServerCertificates",
+                "ServiceLog", "ServiceMetrics",
                 argumentParser,
                 logging, serviceLifecycle,
             ],
@@ -136,6 +139,8 @@ let package = Package(
             name: "SandboxEngineTests",
             dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "ServiceConfigurationTests", dependencies: ["CordonAPI", "ServiceConfiguration"]),
+        .testTarget(name: "ServiceMetricsTests", dependencies: ["SandboxModel", "ServiceMetrics"]),
+        .testTarget(name: "ServiceLogTests", dependencies: ["ServiceLog", logging]),
         .testTarget(name: "ServerCertificatesTests", dependencies: ["ServerCertificates"]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
         .testTarget(name: "CordonAPITests", dependencies: ["CordonAPI", "SandboxModel"]),

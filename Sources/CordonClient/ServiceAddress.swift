@@ -15,7 +15,9 @@ struct ServiceAddress: Sendable, CustomStringConvertible {
         let host = isBracketed ? authority.dropFirst().prefix { $0 != "]" } : authority.prefix { $0 != ":" }
         let rest = authority.dropFirst(host.count + (isBracketed ? 2 : 0))
         let port = rest.isEmpty ? (isSecure ? 443 : 80) : Int(rest.dropFirst())
-        guard !host.isEmpty, !isBracketed || authority.contains("]"), rest.isEmpty || rest.hasPrefix(":"), let port, (1...65535).contains(port) else {
+        guard !host.isEmpty, !isBracketed || authority.contains("]"), rest.isEmpty || rest.hasPrefix(":"), let port,
+            (1...65535).contains(port)
+        else {
             throw .credentials("\(url) isn't an address of a host and a port")
         }
         self.isSecure = isSecure

@@ -15,11 +15,16 @@ final class FrontState: Sendable {
     let logger: Logger
     let table = RouteTable(routes: FrontState.routes)
     let waits: Places
+    let connections: Places
+    let observer: (any RequestObserver)?
+    /// What `/metrics` answers.
+    let metrics: @Sendable (FrontLoad) async -> String
     private let date = HTTPDate()
 
     init(
         service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
-        options: RESTFrontOptions, openAPIDocument: [UInt8], logger: Logger
+        options: RESTFrontOptions, openAPIDocument: [UInt8], observer: (any RequestObserver)?,
+        metrics: @escaping @Sendable (FrontLoad) async -> String, logger: Logger
     ) {
         self.service = service
         self.verifier = verifier
@@ -27,7 +32,10 @@ final class FrontState: Sendable {
         self.options = options
         self.openAPIDocument = openAPIDocument
         self.logger = logger
+        self.observer = observer
+        self.metrics = metrics
         self.waits = Places(options.maximumWaits)
+        self.connections = Places(options.maximumConnections)
     }
 
     /// Answers one request. Throws when the answer can't be sent whole: the connection is then closed.
@@ -35,9 +43,12 @@ final class FrontState: Sendable {
     {
         let requestID = RequestID.accept(request.headers[.requestID])
         let scope = RequestScope()
+        let account = RequestAccount(request, requestID: requestID)
         var response: Response
         do {
-            response = try await respond(to: request, on: connection, scope: scope, requestID: requestID)
+            response = try await RequestTrace.$id.withValue(requestID) {
+                try await respond(to: request, on: connection, scope: scope, account: account, requestID: requestID)
+            }
         } catch {
             response = problem(for: error, request: request, requestID: requestID)
         }
@@ -46,25 +57,31 @@ final class FrontState: Sendable {
         response.headers[.cacheControl] = "no-store"
         response.headers[.xContentTypeOptions] = "nosniff"
         do {
-            try await writer.write(response: response.head, body: response.body)
+            try await writer.write(response: response.head, body: account.counting(response.body))
         } catch {
             await scope.end()
+            observer?.answered(account.closed(status: response.status.code, isWhole: false))
             logger.debug("an answer broke off", metadata: ["request_id": "\(requestID)", "error": "\(error)"])
             throw AnswerBrokenOff()
         }
         await scope.end()
+        observer?.answered(account.closed(status: response.status.code, isWhole: true))
     }
 
     private func respond(
-        to request: Request, on connection: ClientConnection, scope: RequestScope, requestID: String
+        to request: Request, on connection: ClientConnection, scope: RequestScope, account: RequestAccount,
+        requestID: String
     ) async throws -> Response {
         let path = request.uri.path
         // Who has no token learns nothing of what is there.
-        let caller = path == "/v1" || path.hasPrefix("/v1/") ? try await verify(request) : nil
+        let isGuarded = path == "/v1" || path.hasPrefix("/v1/") || (path == "/metrics" && options.metricsNeedToken)
+        let caller = isGuarded ? try await verify(request) : nil
+        account.note(caller)
         switch table.find(request.method, path) {
         case .nothing: throw RequestRefused.unknownRoute(path)
         case .otherMethods(let methods): throw RequestRefused.methodNotAllowed(methods)
         case .route(let route, let parameters):
+            account.note(route)
             return try await route.handler(
                 Exchange(
                     front: self, request: request, connection: connection, scope: scope, requestID: requestID,

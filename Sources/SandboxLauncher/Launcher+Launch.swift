@@ -24,6 +24,7 @@ extension Launcher {
             answer(.failure(Failure(.resourceExhausted, "\(Self.mostQueued) launches wait already")))
             return
         }
+        if queue.isEmpty && !pool.prepared.isEmpty { pool.hits += 1 } else { pool.misses += 1 }
         queue.append(QueuedLaunch(connection: connection, assignment: assignment, answer: answer))
         serveQueue()
         refill()

@@ -44,6 +44,9 @@ public struct ServiceConfiguration: Sendable {
     // MARK: Operations
 
     public var logLevel = LogLevel.info
+    public var logFormat = LogFormat.text
+    public var logsAccess = false
+    public var metricsAuth = MetricsAuth.token
 
     public init() {}
 
@@ -63,6 +66,19 @@ public enum OverlayMethod: String, Sendable, CaseIterable {
     case auto
     case descriptors
     case attachedClones = "attached-clones"
+}
+
+/// What a line of the log looks like.
+public enum LogFormat: String, Sendable, CaseIterable {
+    case text
+    /// One object on each line.
+    case json
+}
+
+/// Who may read `/metrics`.
+public enum MetricsAuth: String, Sendable, CaseIterable {
+    case token
+    case none
 }
 
 /// The least severe thing that is logged.

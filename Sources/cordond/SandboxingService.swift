@@ -27,17 +27,18 @@ struct SandboxingService {
 
     /// Serves until it is told to stop.
     func serve() async throws {
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        let logger = makeLogger()
+        let observation = Observation(configuration)
+        let logger = observation.logger
         for note in checked.notes { logger.warning("\(note)") }
         let host = try makeHost(logger)
         let state = configuration.stateDirectory
-        let catalog = try Catalog(directory: state, logger: logger)
+        let catalog = try Catalog(directory: state, logger: logger) { observation.metrics.committed(after: $0) }
         let verifier = TokenVerifier(records: catalog.tokens)
         var limits = EngineLimits()
         limits.maxSandboxes = configuration.maximumSandboxes
         limits.retention = .seconds(configuration.retentionSeconds)
-        let engine = Engine(host: host, records: catalog.records, limits: limits, logger: logger)
+        let engine = Engine(
+            host: host, records: catalog.records, limits: limits, observer: observation.metrics, logger: logger)
 
         // Everything that lived before is known before the first request is taken.
         let hosting = Task { await host.run() }
@@ -48,7 +49,8 @@ struct SandboxingService {
         let tls = try ServerTLS.establish(configuration, files: checked.identity)
         let front = RESTFront(
             service: engine, verifier: VerifierAdapter(verifier: verifier), bodyHash: { hasher.hash($0) },
-            options: try frontOptions(ports, tls), logger: logger)
+            options: try frontOptions(ports, tls), observer: observation.requests,
+            metrics: { await observation.exposition(of: engine, on: host, front: $0) }, logger: logger)
         let server = front.server { port in
             do {
                 try ports.remember(port, for: configuration.listen)
@@ -71,12 +73,6 @@ struct SandboxingService {
         withExtendedLifetime(lock) {}
     }
 
-    private func makeLogger() -> Logger {
-        var logger = Logger(label: "cordond")
-        logger.logLevel = Logger.Level(rawValue: configuration.logLevel.rawValue) ?? .info
-        return logger
-    }
-
     private func makeHost(_ logger: Logger) throws -> LocalHost {
         try LocalHost(
             RuntimeConfiguration(
@@ -93,6 +89,7 @@ struct SandboxingService {
         options.host = configuration.listen.host
         options.port = try ports.port(for: configuration.listen)
         options.tls = tls?.front
+        options.metricsNeedToken = configuration.metricsAuth == .token
         options.allowedOrigins = configuration.allowedOrigins
         if let maximum = configuration.maximumConnections { options.maximumConnections = maximum }
         if let maximum = configuration.maximumWaits { options.maximumWaits = maximum }

@@ -109,7 +109,8 @@ struct DevelopmentAuthorityTests {
         #expect(
             refusal(certificate, other) == .key("\(other) isn't the key of the first certificate in \(certificate)"))
         #expect(refusal("/nonexistent", key) == .certificate("/nonexistent can't be read"))
-        #expect(refusal(certificate, certificate).map { $0.reason.contains("isn't an unencrypted private key") } == true)
+        #expect(
+            refusal(certificate, certificate).map { $0.reason.contains("isn't an unencrypted private key") } == true)
         #expect(refusal(key, key).map { $0.reason.contains("isn't certificates in PEM") } == true)
         let expired = refusal(certificate, key, now: Date() + 31 * 86_400)
         #expect(expired.map { $0.reason.contains("has expired") } == true)

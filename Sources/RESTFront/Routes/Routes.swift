@@ -8,6 +8,7 @@ extension FrontState {
     private static let operationRoutes: [Route] = [
         Route(.get, "/healthz", needsCaller: false) { try await OperationRoutes.health($0) },
         Route(.get, "/readyz", needsCaller: false) { try await OperationRoutes.readiness($0) },
+        Route(.get, "/metrics", needsCaller: false) { await OperationRoutes.metrics($0) },
         Route(.get, "/openapi.yaml", needsCaller: false) { OperationRoutes.contract($0) },
     ]
 

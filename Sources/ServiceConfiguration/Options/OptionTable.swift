@@ -90,6 +90,11 @@ public enum OptionTable {
     ]
 
     private static let operations = [
-        ServiceOption("log_level", \.logLevel, .choice, "The least severe messages that are logged.")
+        ServiceOption("log_level", \.logLevel, .choice, "The least severe messages that are logged, to stderr."),
+        ServiceOption("log_format", \.logFormat, .choice, "Lines for people, or a JSON object on each line."),
+        ServiceOption(
+            "access_log", \.logsAccess, .flag, "Log every request at info; otherwise they are logged at debug."),
+        ServiceOption(
+            "metrics_auth", \.metricsAuth, .choice, "Whether /metrics takes a token, as the API does, or none."),
     ]
 }
