@@ -6,9 +6,9 @@ import NIOCore
 import SandboxModel
 
 /// One request on its way to an answer: all that a handler may use.
-struct Exchange: Sendable {
+package struct Exchange: Sendable {
     let front: FrontState
-    let request: Request
+    package let request: Request
     let connection: ClientConnection
     let scope: RequestScope
     let requestID: String

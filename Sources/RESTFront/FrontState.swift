@@ -13,7 +13,7 @@ final class FrontState: Sendable {
     let options: RESTFrontOptions
     let openAPIDocument: [UInt8]
     let logger: Logger
-    let table = RouteTable(routes: FrontState.routes)
+    let table: RouteTable
     let waits: Places
     let connections: Places
     let observer: (any RequestObserver)?
@@ -23,9 +23,10 @@ final class FrontState: Sendable {
 
     init(
         service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
-        options: RESTFrontOptions, openAPIDocument: [UInt8], observer: (any RequestObserver)?,
-        metrics: @escaping @Sendable (FrontLoad) async -> String, logger: Logger
+        options: RESTFrontOptions, openAPIDocument: [UInt8], furtherRoutes: [Route],
+        observer: (any RequestObserver)?, metrics: @escaping @Sendable (FrontLoad) async -> String, logger: Logger
     ) {
+        self.table = RouteTable(routes: FrontState.routes + furtherRoutes)
         self.service = service
         self.verifier = verifier
         self.bodyHash = bodyHash
@@ -39,15 +40,27 @@ final class FrontState: Sendable {
     }
 
     /// Answers one request. Throws when the answer can't be sent whole: the connection is then closed.
-    func answer(_ request: Request, with writer: consuming ResponseWriter, on connection: ClientConnection) async throws
-    {
+    func answer(
+        _ request: Request, with writer: consuming ResponseWriter, on connection: ClientConnection,
+        channel: any Channel
+    ) async throws {
         let requestID = RequestID.accept(request.headers[.requestID])
         let scope = RequestScope()
         let account = RequestAccount(request, requestID: requestID)
         var response: Response
         do {
-            response = try await RequestTrace.$id.withValue(requestID) {
+            let outcome = try await RequestTrace.$id.withValue(requestID) {
                 try await respond(to: request, on: connection, scope: scope, account: account, requestID: requestID)
+            }
+            switch outcome {
+            case .response(let given): response = given
+            case .webSocket(let acceptance):
+                await RequestTrace.$id.withValue(requestID) {
+                    await talk(acceptance, on: connection, channel: channel, requestID: requestID)
+                }
+                await scope.end()
+                observer?.answered(account.closed(status: 101, isWhole: true))
+                return
             }
         } catch {
             response = problem(for: error, request: request, requestID: requestID)
@@ -71,26 +84,64 @@ final class FrontState: Sendable {
     private func respond(
         to request: Request, on connection: ClientConnection, scope: RequestScope, account: RequestAccount,
         requestID: String
-    ) async throws -> Response {
+    ) async throws -> Outcome {
         let path = request.uri.path
         // Who has no token learns nothing of what is there.
         let isGuarded = path == "/v1" || path.hasPrefix("/v1/") || (path == "/metrics" && options.metricsNeedToken)
         let caller = isGuarded ? try await verify(request) : nil
         account.note(caller)
-        switch table.find(request.method, path) {
+        // Over HTTP/2 a WebSocket is asked for by an extended CONNECT (RFC 8441).
+        let isWebSocket = request.method == .connect && request.head.extendedConnectProtocol == "websocket"
+        switch table.find(isWebSocket ? .get : request.method, path) {
         case .nothing: throw RequestRefused.unknownRoute(path)
         case .otherMethods(let methods): throw RequestRefused.methodNotAllowed(methods)
         case .route(let route, let parameters):
             account.note(route)
-            return try await route.handler(
+            return try await route.answer(
                 Exchange(
                     front: self, request: request, connection: connection, scope: scope, requestID: requestID,
                     route: route, parameters: parameters, caller: caller))
         }
     }
 
+    /// Opens a WebSocket connection, talks over it, and sees to its end.
+    private func talk(
+        _ acceptance: WebSocketAcceptance, on client: ClientConnection, channel: any Channel, requestID: String
+    ) async {
+        var acceptance = acceptance
+        acceptance.fields[.requestID] = requestID
+        acceptance.fields[.date] = date.now()
+        do {
+            let socket = try await WebSocketUpgrade.perform(acceptance, on: channel, client: client)
+            do {
+                try await acceptance.session(socket)
+                await socket.close(.normal)
+            } catch {
+                let (code, reason) = closing(for: error, requestID: requestID)
+                await socket.close(code, reason)
+            }
+        } catch {
+            logger.debug("an upgrade failed", metadata: ["request_id": "\(requestID)", "error": "\(error)"])
+            channel.close(promise: nil)
+        }
+    }
+
+    private func closing(for error: any Error, requestID: String) -> (WebSocketCloseCode, String) {
+        switch error {
+        case let violation as WebSocketViolation: return (violation.code, violation.reason)
+        case is ClientGone, is CancellationError: return (.goingAway, "the service is shutting down; attach again")
+        case let error as CordonError where error.code == .unavailable: return (.tryAgainLater, error.message)
+        default:
+            logger.error("a WebSocket failed", metadata: ["request_id": "\(requestID)", "error": "\(error)"])
+            return (.internalError, "something went wrong in the service; its log has request \(requestID)")
+        }
+    }
+
     private func verify(_ request: Request) async throws -> Caller {
         let given = request.headers[values: .authorization]
+        if given.isEmpty, let token = try BearerSubprotocol.token(in: request.headers) {
+            return try await verifier.verify(bearer: token)
+        }
         guard given.count == 1, let text = given.first else {
             throw CordonError(
                 .unauthenticated, "this needs a token", field: "Authorization", rule: "Bearer <token id>.<token secret>"

@@ -36,9 +36,22 @@ public struct RESTFront: Sendable {
         openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument, observer: (any RequestObserver)? = nil,
         metrics: @escaping @Sendable (FrontLoad) async -> String = { _ in "" }, logger: Logger
     ) {
+        self.init(
+            service: service, verifier: verifier, bodyHash: bodyHash, options: options,
+            openAPIDocument: openAPIDocument, furtherRoutes: [], observer: observer, metrics: metrics, logger: logger)
+    }
+
+    /// - Parameter furtherRoutes: what tests serve beside the contract.
+    package init(
+        service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
+        options: RESTFrontOptions, openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument,
+        furtherRoutes: [Route], observer: (any RequestObserver)? = nil,
+        metrics: @escaping @Sendable (FrontLoad) async -> String = { _ in "" }, logger: Logger
+    ) {
         state = FrontState(
             service: service, verifier: verifier, bodyHash: bodyHash, options: options,
-            openAPIDocument: openAPIDocument, observer: observer, metrics: metrics, logger: logger)
+            openAPIDocument: openAPIDocument, furtherRoutes: furtherRoutes, observer: observer, metrics: metrics,
+            logger: logger)
     }
 
     /// The front as a service: binds its address when it runs, and on graceful shutdown ends waits

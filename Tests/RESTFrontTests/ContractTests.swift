@@ -125,6 +125,7 @@ struct ContractTests {
                 try await hold("GET", base, "/stdout?offset=9", gives: 416)
                 try await hold("GET", base, "/stderr", gives: 200)
                 try await hold("GET", base, "/logs", gives: 200)
+                try await hold("GET", base, "/attach", gives: 426)
                 try await hold("POST", base, "/stdin?offset=7", body: [1], gives: 409)
                 try await hold("POST", base, "/stdin", body: [1], gives: 200)
                 try await hold("GET", base, "/stdin", gives: 200)

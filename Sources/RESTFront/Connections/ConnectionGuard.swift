@@ -28,8 +28,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var readingBody = false
     private var drainedBytes = 0
     private var closeAfterAnswer = false
+    /// Bytes behind a request for an upgrade aren't HTTP: they stay with the kernel until it is answered.
+    private var holdsReads = false
     /// An error in what follows a request that is still being answered.
     private var pendingFailure: GuardAnswer?
+    private var asksForUpgrade = false
     private var finished = false
     private var timer: Scheduled<Void>?
 
@@ -69,6 +72,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             }
         case .end:
             readingBody = false
+            holdsReads = asksForUpgrade
             timer?.cancel()
             if unanswered == 0 { startTimer(headTimeout, context) }
         }
@@ -91,16 +95,22 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
+    func read(context: ChannelHandlerContext) {
+        if !holdsReads || finished { context.read() }
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard !finished else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
         let part = unwrapOutboundIn(data)
-        guard case .end = part else {
-            context.write(data, promise: promise)
-            return
+        if case .head(var head) = part, closeAfterAnswer, unanswered == 1, head.status.kind != .informational {
+            let said = head.headerFields[.connection]
+            head.headerFields[.connection] = said.map { $0 + ", close" } ?? "close"
+            return context.write(wrapOutboundOut(.head(head)), promise: promise)
         }
+        guard case .end = part else { return context.write(data, promise: promise) }
         unanswered -= 1
         drainedBytes = 0
         context.write(data, promise: promise)
@@ -118,8 +128,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         unanswered += 1
         readingBody = true
         connection.allowsSlowBody = false
-        // NIO stops parsing behind a request that asks for an upgrade, which nobody offers yet.
-        if head.headerFields[.upgrade] != nil || head.method == .connect { closeAfterAnswer = true }
+        // NIO stops parsing behind a request that asks for an upgrade: where it isn't given one, that was it.
+        asksForUpgrade = head.headerFields[.upgrade] != nil || head.method == .connect
+        if asksForUpgrade { closeAfterAnswer = true }
         if unanswered == 1, head.headerFields[.expect]?.lowercased() == "100-continue" {
             context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
         }

@@ -2,7 +2,6 @@ import CordonAPI
 import HummingbirdCore
 import Logging
 import NIOCore
-import NIOPosix
 import SandboxModel
 
 /// HTTP/1.1 connections as this front wants them: counted, guarded, and known to their handlers.
@@ -28,30 +27,19 @@ struct FrontChannel: ServerChildChannel {
         guard places.take() else { return channel.eventLoop.makeSucceededFuture(.refused(channel)) }
         channel.closeFuture.whenComplete { [places] _ in places.giveBack() }
         let connection = ClientConnection()
-        let options = front.options
-        let http = HTTP1Channel(
-            responder: { _, _, _ in },
-            configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [
-                    ConnectionGuard(
-                        connection: connection, headTimeout: TimeAmount(options.headTimeout),
-                        bodyTimeout: TimeAmount(options.bodyTimeout))
-                ],
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: options.maximumFieldBytes, maxHeaderListSize: options.maximumHeadBytes,
-                    maxHeaderFieldCount: options.maximumFieldCount)))
+        let pipeline = HTTP1Pipeline(options: front.options, isSecure: false, logger: logger)
         // A peer that is gone without a word is noticed in the end.
         return channel.setOption(.socketOption(.so_keepalive), value: 1)
             .flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
-            .flatMap { http.setup(channel: channel, logger: logger) }
+            .flatMapThrowing { try pipeline.configure(channel, connection) }
             .map { .accepted($0, connection) }
     }
 
     func handle(value: Value, logger: Logger) async {
         guard case .accepted(let channel, let connection) = value else { return await refuse(value.channel) }
         let front = front
-        let http = HTTP1Channel(responder: { request, writer, _ in
-            try await front.answer(request, with: writer, on: connection)
+        let http = HTTP1Channel(responder: { request, writer, channel in
+            try await front.answer(request, with: writer, on: connection, channel: channel)
         })
         await http.handle(value: channel, logger: logger)
     }

@@ -10,6 +10,9 @@ enum RequestRefused: Error {
     case unsupportedMediaType(String, String, rule: String)
     case methodNotAllowed([HTTPRequest.Method])
     case unknownRoute(String)
+    /// A plain request where only a WebSocket handshake makes sense.
+    case upgradeRequired
+    case webSocketVersion(String?)
     /// `out_of_range` where it isn't about what the client reads: stdin.
     case conflict(CordonError)
 }
@@ -53,6 +56,18 @@ enum ProblemAnswer {
             )
         case RequestRefused.unknownRoute(let path):
             return (CordonError(.notFound, "there is nothing at this path", field: "path", value: path), .notFound, [:])
+        case RequestRefused.upgradeRequired:
+            return (
+                CordonError(
+                    .failedPrecondition, "this is a WebSocket", field: "Upgrade",
+                    rule: "a WebSocket handshake (RFC 6455, section 4.1)"),
+                .upgradeRequired, [.upgrade: "websocket", .connection: "Upgrade"]
+            )
+        case RequestRefused.webSocketVersion(let version):
+            return (
+                CordonError.invalid(field: "Sec-WebSocket-Version", value: version, rule: "13"), .upgradeRequired,
+                [.upgrade: "websocket", .connection: "Upgrade", .secWebSocketVersion: "13"]
+            )
         case RequestRefused.conflict(let error): return (error, .conflict, [:])
         case is BodyBrokenOff:
             return (

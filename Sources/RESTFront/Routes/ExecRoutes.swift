@@ -99,7 +99,7 @@ enum ExecRoutes {
         guard let bytes else { return }
         var offset = 0
         repeat {
-            let end = min(offset + StdinRoutes.pieceBytes, bytes.count)
+            let end = min(offset + StdinWriter.pieceBytes, bytes.count)
             let state = try await service.writeStdin(
                 of: exec, in: id, offset: UInt64(offset), bytes: Array(bytes[offset..<end]), end: end == bytes.count,
                 upTo: step)

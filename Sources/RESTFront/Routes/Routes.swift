@@ -6,10 +6,10 @@ extension FrontState {
     static let routes: [Route] = operationRoutes + sandboxRoutes + execRoutes + streamRoutes
 
     private static let operationRoutes: [Route] = [
-        Route(.get, "/healthz", needsCaller: false) { try await OperationRoutes.health($0) },
-        Route(.get, "/readyz", needsCaller: false) { try await OperationRoutes.readiness($0) },
-        Route(.get, "/metrics", needsCaller: false) { await OperationRoutes.metrics($0) },
-        Route(.get, "/openapi.yaml", needsCaller: false) { OperationRoutes.contract($0) },
+        Route(.get, "/healthz") { try await OperationRoutes.health($0) },
+        Route(.get, "/readyz") { try await OperationRoutes.readiness($0) },
+        Route(.get, "/metrics") { await OperationRoutes.metrics($0) },
+        Route(.get, "/openapi.yaml") { OperationRoutes.contract($0) },
     ]
 
     private static let sandboxRoutes: [Route] = [
@@ -32,8 +32,10 @@ extension FrontState {
     ]
 
     /// Each stream of an exec, and the same of the main command directly on the sandbox.
-    private static let streamRoutes: [Route] = ["/v1/sandboxes/{id}/execs/{exec}", "/v1/sandboxes/{id}"].flatMap {
-        base in
+    private static let streamRoutes: [Route] =
+        streamRoutes(of: "/v1/sandboxes/{id}/execs/{exec}") + streamRoutes(of: "/v1/sandboxes/{id}")
+
+    private static func streamRoutes(of base: String) -> [Route] {
         [
             Route(.get, base + "/stdout") { try await StreamRoutes.read($0, .stdout) },
             Route(.get, base + "/stderr") { try await StreamRoutes.read($0, .stderr) },
@@ -42,6 +44,7 @@ extension FrontState {
             Route(.get, base + "/logs") { try await LogRoutes.logs($0) },
             Route(.post, base + "/signal") { try await ExecRoutes.signal($0) },
             Route(.post, base + "/resize") { try await ExecRoutes.resize($0) },
+            Route(webSocket: base + "/attach") { try await AttachRoutes.attach($0) },
         ]
     }
 }

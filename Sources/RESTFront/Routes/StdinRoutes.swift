@@ -6,8 +6,6 @@ import SandboxModel
 
 /// What a process reads.
 enum StdinRoutes {
-    static let pieceBytes = 64 * 1024
-
     static func show(_ exchange: Exchange) async throws -> Response {
         _ = try exchange.query([])
         return try .json(Stdin(try await exchange.service.stdinState(of: exchange.execID(), in: exchange.sandboxID())))
@@ -45,36 +43,21 @@ enum StdinRoutes {
     private static func upload(
         _ exchange: Exchange, _ exec: ExecID, _ id: SandboxID, from start: UInt64, state: StdinState, eof: Bool
     ) async throws -> StdinState {
+        let stdin = StdinWriter(
+            service: exchange.service, exec: exec, sandbox: id, waitStep: exchange.front.options.waitStep)
         var state = state
         var offset = start
         for try await buffer in exchange.request.body {
-            var rest = buffer
-            while rest.readableBytes > 0, let bytes = rest.readBytes(length: min(pieceBytes, rest.readableBytes)) {
-                state = try await put(bytes, at: offset, end: false, exchange, exec, id)
-                offset += UInt64(bytes.count)
-                guard state.accepted >= offset, !state.closed || state.accepted >= offset else { return state }
-            }
+            let from = offset
+            state = try await exchange.connection.whilePresent { try await stdin.write(buffer, at: from) }
+            offset += UInt64(buffer.readableBytes)
+            guard state.accepted >= offset else { return state }
         }
         if let text = exchange.request.headers[.contentLength], let length = UInt64(text), offset - start != length {
             throw BodyBrokenOff()
         }
         guard eof, !state.closed else { return state }
-        return try await put([], at: offset, end: true, exchange, exec, id)
-    }
-
-    /// Writes one piece; returns once all of it is accepted or stdin is closed.
-    private static func put(
-        _ bytes: [UInt8], at offset: UInt64, end: Bool, _ exchange: Exchange, _ exec: ExecID, _ id: SandboxID
-    ) async throws -> StdinState {
-        let (service, step) = (exchange.service, exchange.front.options.waitStep)
-        var accepted = 0
-        while true {
-            let (at, rest) = (offset + UInt64(accepted), Array(bytes[accepted...]))
-            let state = try await exchange.connection.whilePresent {
-                try await service.writeStdin(of: exec, in: id, offset: at, bytes: rest, end: end, upTo: step)
-            }
-            if state.closed || (!end && state.accepted >= offset + UInt64(bytes.count)) { return state }
-            accepted = min(max(accepted, Int(clamping: state.accepted) - Int(clamping: offset)), bytes.count)
-        }
+        let end = offset
+        return try await exchange.connection.whilePresent { try await stdin.end(at: end) }
     }
 }

@@ -1,23 +1,40 @@
 import HTTPTypes
 import HummingbirdCore
 
+/// What a handler makes of a request.
+package enum Outcome: Sendable {
+    case response(Response)
+    /// The connection, or the stream of HTTP/2, is a WebSocket from here on.
+    case webSocket(WebSocketAcceptance)
+}
+
 /// One operation: where it is asked for, and what answers.
-struct Route: Sendable {
+package struct Route: Sendable {
     typealias Handler = @Sendable (Exchange) async throws -> Response
+    package typealias WebSocketHandler = @Sendable (Exchange) async throws -> WebSocketAcceptance
 
     let method: HTTPRequest.Method
     /// As in `openapi.yaml`: `/v1/sandboxes/{id}`.
     let pattern: String
     let segments: [Substring]
-    let needsCaller: Bool
-    let handler: Handler
+    let answer: @Sendable (Exchange) async throws -> Outcome
 
-    init(_ method: HTTPRequest.Method, _ pattern: String, needsCaller: Bool = true, handler: @escaping Handler) {
+    init(_ method: HTTPRequest.Method, _ pattern: String, handler: @escaping Handler) {
         self.method = method
         self.pattern = pattern
         self.segments = pattern.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
-        self.needsCaller = needsCaller
-        self.handler = handler
+        self.answer = { .response(try await handler($0)) }
+    }
+
+    /// A WebSocket: asked for by `GET` with an upgrade, or by an extended `CONNECT` of HTTP/2.
+    package init(webSocket pattern: String, handler: @escaping WebSocketHandler) {
+        self.method = .get
+        self.pattern = pattern
+        self.segments = pattern.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+        self.answer = { exchange in
+            try OriginCheck.admit(exchange.request, allowed: exchange.front.options.allowedOrigins)
+            return .webSocket(try await handler(exchange))
+        }
     }
 
     /// The path's parameters, percent-decoded, when it fits the pattern.

@@ -15,12 +15,13 @@ struct StreamPieces: Sendable {
     let reader: any OutputReader
     let pieceBytes: Int
 
-    /// The bytes from `offset`, at most `limit` and a piece.
-    func read(at offset: UInt64, limit: UInt64) async throws -> Piece {
+    /// The bytes from `offset`, at most `limit` and a piece, behind `headroom` zeros.
+    func read(at offset: UInt64, limit: UInt64 = .max, headroom: Int = 0) async throws -> Piece {
         let count = Int(min(UInt64(pieceBytes), limit))
         let reader = reader
         return try await NIOThreadPool.singleton.runIfActive {
-            var buffer = ByteBufferAllocator().buffer(capacity: count)
+            var buffer = ByteBufferAllocator().buffer(capacity: headroom + count)
+            buffer.writeRepeatingByte(0, count: headroom)
             var outcome = StreamRead.upToDate
             try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
                 outcome = try reader.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: space[..<count]))

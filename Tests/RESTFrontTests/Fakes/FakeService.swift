@@ -213,10 +213,12 @@ final class FakeService: SandboxService {
         return try fake(exec, in: id).snapshot
     }
 
-    func finish(_ exec: ExecID, in id: SandboxID, exitCode: Int = 0) {
+    /// The exec ends; its leftover children may hold its streams.
+    func finish(_ exec: ExecID, in id: SandboxID, exitCode: Int = 0, closingStreams: Bool = true) {
         let ending = Ending(.exited, exitCode: exitCode, waitStatus: Int32(exitCode << 8), at: time())
         state.withLock { state in
             state.execs[id]?[exec]?.snapshot.status = .ended(ending)
+            guard closingStreams else { return }
             state.execs[id]?[exec]?.stdout.update { $0.closed = true }
             state.execs[id]?[exec]?.stderr.update { $0.closed = true }
         }
@@ -298,4 +300,15 @@ final class FakeService: SandboxService {
     }
 
     func readiness() async -> Readiness { state.withLock { $0.ready } }
+}
+
+extension FakeService {
+    /// How many readers of a path's exec are open.
+    func streamReaders(of path: String) -> Int {
+        let parts = path.split(separator: "/")
+        guard let id = SandboxID(String(parts[2])), let exec = ExecID(String(parts[4])),
+            let fake = try? fake(exec, in: id)
+        else { return -1 }
+        return [fake.stdout, fake.stderr].map { $0.state.withLock { $0.openReaders } }.reduce(0, +)
+    }
 }

@@ -157,6 +157,11 @@ final class WireConnection: @unchecked Sendable {
         return (bytes, [:])
     }
 
+    /// Exactly so many bytes.
+    func receive(_ count: Int) async throws -> [UInt8] {
+        try await Self.pool.runIfActive { [self] in try exactly(count) }
+    }
+
     func receive() async throws -> WireResponse {
         var response = try await receiveHead()
         if response.headers["transfer-encoding"] == "chunked" {

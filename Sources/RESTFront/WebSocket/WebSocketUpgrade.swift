@@ -1,0 +1,52 @@
+import HTTPTypes
+import NIOCore
+
+/// Turns a connection whose request loop is at a handshake into a WebSocket connection: any request
+/// of a connection, not its first alone, as NIO's own upgrade has it.
+enum WebSocketUpgrade {
+    private static let readBytes = 64 * 1024
+
+    /// Answers the handshake and takes HTTP out of the connection. The request loop gets nothing more.
+    static func perform(
+        _ acceptance: WebSocketAcceptance, on channel: any Channel, client: ClientConnection
+    ) async throws -> WebSocketConnection {
+        try await channel.eventLoop.flatSubmit {
+            do {
+                return try upgrade(acceptance, channel, client)
+            } catch {
+                return channel.eventLoop.makeFailedFuture(error)
+            }
+        }.get()
+    }
+
+    private static func upgrade(
+        _ acceptance: WebSocketAcceptance, _ channel: any Channel, _ client: ClientConnection
+    ) throws -> EventLoopFuture<WebSocketConnection> {
+        let pipeline = channel.pipeline.syncOperations
+        let handler = WebSocketHandler(client: client, limits: acceptance.limits)
+        let socket = handler.makeConnection(on: channel)
+        let decoder = try pipeline.context(name: HTTP1Pipeline.decoder)
+        try pipeline.addHandler(handler, position: .after(decoder.handler))
+        let removals = (HTTP1Pipeline.upper + [HTTP1Pipeline.encoder]).map { pipeline.removeHandler(name: $0) }
+        let bound = NIOLoopBound(decoder, eventLoop: channel.eventLoop)
+        let answer = head(acceptance.fields)
+        return EventLoopFuture.andAllSucceed(removals, on: channel.eventLoop).flatMap {
+            // Large reads cost less; the socket's buffer sees to it that they are large.
+            channel.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readBytes))
+        }.flatMap {
+            bound.value.writeAndFlush(NIOAny(answer), promise: nil)
+            // Last: what is left in the decoder goes to the handler behind it.
+            return channel.pipeline.syncOperations.removeHandler(name: HTTP1Pipeline.decoder)
+        }.map {
+            channel.read()
+            return socket
+        }
+    }
+
+    private static func head(_ fields: HTTPFields) -> ByteBuffer {
+        var head = ByteBuffer(string: "HTTP/1.1 101 Switching Protocols\r\n")
+        for field in fields { head.writeString("\(field.name): \(field.value)\r\n") }
+        head.writeString("\r\n")
+        return head
+    }
+}
