@@ -24,7 +24,8 @@ public final class ServiceMetrics: ServiceObserver {
         "cordon_exec_start_duration_seconds", "From asking for an exec until its program runs; refusals excepted.")
     private let execEndings = CounterFamily("cordon_exec_endings_total", "Execs that ended, by reason.", [reasons])
     private let stdinBytes = CounterFamily("cordon_stdin_bytes_total", "Bytes of stdin that were accepted.")
-    private let outputBytes = CounterFamily("cordon_output_bytes_total", "Bytes of output that readers were given.")
+    private let outputBytes = CounterFamily(
+        "cordon_output_bytes_total", "Bytes of output read for clients; for an answer that waits for its exec, twice.")
     private let commits = HistogramFamily(
         "cordon_database_commit_duration_seconds", "Waiting for and making one commit to the service's records.")
     private let process = ProcessReadings()

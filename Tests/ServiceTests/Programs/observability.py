@@ -54,7 +54,10 @@ def metrics():
     same(requests.get(URL + "/metrics", timeout=10).status_code, 401, "without a token")
     before, _ = scrape()
     box = create(name="name-of-mine", app="app-of-mine")
-    complete(box["id"], "cat", stdin="x" * 1000)
+    exec = start(box["id"], "cat")
+    expect(call("POST", exec + "/stdin?eof=true", data="x" * 1000, headers={"Content-Type": "application/octet-stream"}), 200)
+    same(len(whole(exec)), 1000, "what came back")
+    ending(exec)
     complete(box["id"], "sleep", "60", timeout_seconds=0.2)
     expect(call("POST", "/v1/sandboxes", json={"name": "name-of-mine", "app": "app-of-mine"}), 409)
     expect(call("GET", "/v1/nowhere/" + "x" * 50), 404)
@@ -80,6 +83,9 @@ def metrics():
     found = sum(grown("cordon_pool_launches_total", found=one) for one in ("prepared", "none"))
     same(found, 1, "launches")
     assert grown("cordon_database_commit_duration_seconds_count") >= 3, "commits"
+    contract = requests.get(URL + "/openapi.yaml", timeout=10).text
+    version = re.search(r"^  version: (\S+)$", contract, re.MULTILINE).group(1)
+    same(value(after, "cordon_build_info", version=version), 1, "the contract's version")
     for name in ("process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total", "cordon_http_connections"):
         assert value(after, name) > 0, name
     assert abs(value(after, "process_start_time_seconds") - time.time()) < 600, "start time"
@@ -100,15 +106,17 @@ def busy():
     box = create(name="box", env={"PRIVATE": ENVIRONMENT_VALUE}, argv=["sh", "-c", "cat; echo $PRIVATE"])
     exec = start(box["id"], "sh", "-c", "cat; echo " + ARGUMENT, env={"MORE": ENVIRONMENT_VALUE})
     raw = {"Content-Type": "application/octet-stream"}
-    for path in (exec, f"/v1/sandboxes/{box['id']}"):
-        expect(call("POST", path + "/stdin?eof=true", data=STDIN, headers=raw), 200)
-        assert STDIN.encode() in whole(path)
+    expect(call("POST", exec + "/stdin?eof=true", data=STDIN, headers=raw), 200)
+    assert STDIN.encode() in whole(exec)
     for body in ("{\"env\": {\"A\": \"" + ENVIRONMENT_VALUE, json.dumps({"argv": [ARGUMENT], "env": [ENVIRONMENT_VALUE]})):
         expect(call("POST", f"/v1/sandboxes/{box['id']}/execs", data=body, headers={"Content-Type": "application/json"}), 400)
-    expect(call("POST", f"/v1/sandboxes/{box['id']}/execs", json={"argv": ["/nonexistent/" + ARGUMENT], "env": {"P": ENVIRONMENT_VALUE}}), 201)
+    expect(call("POST", f"/v1/sandboxes/{box['id']}/execs", json={"argv": ["/nonexistent/" + ARGUMENT], "env": {"P": ENVIRONMENT_VALUE}}), 400)
     expect(call("GET", f"/v1/sandboxes?token={QUERY}&unknown={token}"), 400)
     for wrong in (token[:-4] + "aaaa", "x" + token, token.split(".")[1]):
         same(requests.get(URL + "/v1/sandboxes", headers={"Authorization": "Bearer " + wrong}, timeout=10).status_code, 401, "a wrong token")
+    main = f"/v1/sandboxes/{box['id']}"
+    expect(call("POST", main + "/stdin?eof=true", data=STDIN, headers=raw), 200)
+    assert STDIN.encode() in whole(main)
     named = expect(call("GET", f"/v1/sandboxes/{box['id']}", headers={"X-Request-Id": "my-request-17"}), 200)
     same(named.headers["X-Request-Id"], "my-request-17", "the request's id")
     terminate(box["id"])
