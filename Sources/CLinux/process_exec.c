@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -29,6 +30,7 @@ struct process {
     char **environment;
     struct sock_fprog filter;
     uint64_t capabilities;
+    bool has_terminal;
     uid_t uid;
     gid_t gid;
     gid_t groups[MOST_GROUPS];
@@ -90,6 +92,7 @@ static int read_specification(int file, struct process *process) {
     process->filter.len = (unsigned short)header->seccomp_count;
     process->filter.filter = (struct sock_filter *)((char *)header + header->seccomp_offset);
     process->capabilities = header->capabilities;
+    process->has_terminal = header->has_terminal;
     return 0;
 }
 
@@ -213,7 +216,10 @@ static int take_stdio(const int descriptors[CORDON_START_DESCRIPTORS], const str
         if (fstat(i, &status) == 0 && S_ISFIFO(status.st_mode) && fchown(i, process->uid, process->gid) < 0)
             return errno;
     }
-    return 0;
+    if (!process->has_terminal) return 0;
+    // The user's own, as after a login; the group, tty, and the mode stay.
+    if (fchown(0, process->uid, (gid_t)-1) < 0) return errno;
+    return ioctl(0, TIOCSCTTY, 0) < 0 ? errno : 0;
 }
 
 /// The kernel should rather end this process than PID 1 when memory runs out; 0 or an errno.

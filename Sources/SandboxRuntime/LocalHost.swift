@@ -177,9 +177,6 @@ public final class LocalHost: SandboxHost {
             let names = configuration.seccompPrograms.keys.sorted().joined(separator: ", ")
             throw CordonError.invalid(field: "policy", value: spec.policy, rule: "one of \(names)")
         }
-        guard spec.terminal == nil else {
-            throw CordonError(.unimplemented, "pty isn't served yet for main commands", field: "pty")
-        }
         let assignment = Assignment(
             id: order.id, limits: configuration.limits(of: spec.resources), hostname: order.hostname,
             timeout: spec.timeout, idleTimeout: spec.idleTimeout, seccomp: seccomp,

@@ -29,18 +29,30 @@ final class Exec {
     var verdict: Verdict?
     var outputs: [OutputStream: OutputPipe] = [:]
     var stdin: StdinFeed
+    /// Until it is hung up.
+    private(set) var terminal: Terminal?
     var timeout: Int?
     let oomKillsBefore: UInt64
 
     init(
-        number: UInt32, id: ExecID, group: ControlGroup, stdin: StdinFeed, oomKillsBefore: UInt64
+        number: UInt32, id: ExecID, group: ControlGroup, stdin: StdinFeed, terminal: Terminal?,
+        oomKillsBefore: UInt64
     ) {
         self.number = number
         self.id = id
         startedAt = .now()
         self.group = group
         self.stdin = stdin
+        self.terminal = terminal
         self.oomKillsBefore = oomKillsBefore
+    }
+
+    /// Nobody holds its terminal any more: the last descriptors of it close, and with them goes its
+    /// name. Whoever still has it as controlling terminal gets SIGHUP. Nothing where it has pipes.
+    func hangUp() {
+        guard terminal != nil else { return }
+        terminal = nil
+        stdin.close()
     }
 
     var ending: Ending? {

@@ -4,8 +4,8 @@ import LinuxSystem
 import SandboxModel
 import ShimProtocol
 
-/// One stream of one exec: the pipe that the process writes, the spool that keeps what it wrote,
-/// and those who read it.
+/// One stream of one exec: the pipe or terminal that the process writes, the spool that keeps what
+/// it wrote, and those who read it.
 package final class OutputPipe {
     /// Somebody who reads the stream, as far as the shim knows.
     private struct Reader {
@@ -51,14 +51,15 @@ package final class OutputPipe {
     private let onFull: FullPolicy
     private let directory: Directory
     private var index: () -> SpoolIndex?
-    private var pipe: Descriptor?
-    private var raw: Int32
+    private var source: OutputSource?
     /// There while bytes are added; a closed stream is a file and these numbers.
     private var spool: Spool?
     private var rest = StreamExtent(first: 0, end: 0, closed: true)
     private var restHeld: UInt64 = 0
     private var isWide = false
     private var isFinishing = false
+    /// Whether somebody may open a terminal again that nobody holds now: its session's leader lives.
+    private var isLed: Bool
     private var readers: [ReaderID: Reader] = [:]
     private var waiters: [Waiter] = []
     private var retry: Int?
@@ -66,46 +67,46 @@ package final class OutputPipe {
     package var onClose: () -> Void = {}
 
     package init(
-        _ stream: OutputStream, of exec: ExecID, pipe: consuming Descriptor, directory: Directory, capacity: UInt64,
+        _ stream: OutputStream, of exec: ExecID, from source: OutputSource, directory: Directory, capacity: UInt64,
         onFull: FullPolicy,
         budget: SpoolBudget, loop: EventLoop, index: @escaping () -> SpoolIndex?
     ) throws(SystemCallError) {
         self.stream = stream
         self.exec = exec
-        raw = pipe.raw
-        self.pipe = consume pipe
+        self.source = source
+        isLed = source.isTerminal
         self.directory = directory
         self.capacity = capacity
         self.onFull = onFull
         self.budget = budget
         self.loop = loop
         self.index = index
-        try watch()
+        try watch(source)
     }
 
-    private func watch() throws(SystemCallError) {
-        try loop.watch(raw, for: .readable) { [weak self] _ in self?.advance() }
+    private func watch(_ source: OutputSource) throws(SystemCallError) {
+        try loop.watch(source.raw, for: .readable) { [weak self] _ in self?.advance() }
     }
 
     package var extent: StreamExtent {
         if let spool { return spool.extent }
-        return raw < 0 ? rest : StreamExtent(first: 0, end: 0, closed: false)
+        return isClosed ? rest : StreamExtent(first: 0, end: 0, closed: false)
     }
 
     /// Whether every writer is gone and everything is kept that came.
-    package var isClosed: Bool { raw < 0 }
+    package var isClosed: Bool { source == nil }
 
     // MARK: Writing
 
-    /// Moves what the pipe holds, at most a turn's worth.
+    /// Moves what has come, at most a turn's worth.
     func advance() {
-        guard raw >= 0 else { return }
+        guard let source else { return }
         if spool == nil {
             // A stream to which nothing is written leaves no file.
-            switch cordon_pipe_fill(raw) {
+            switch source.fill {
             case 0: return
             case ..<0:
-                shut()
+                lose()
                 return
             default: break
             }
@@ -123,7 +124,7 @@ package final class OutputPipe {
         var isOver = false
         moving: while left > 0 {
             let held = spool.held
-            let step = spool.take(from: raw, most: min(left, 1 << 20), keep: waitsFor(), room: budget.room())
+            let step = spool.take(from: source, most: min(left, 1 << 20), keep: waitsFor(), room: budget.room())
             budget.changed(by: Int64(spool.held) - Int64(held))
             switch step {
             case .moved(let count): left -= max(count, 1)
@@ -138,15 +139,30 @@ package final class OutputPipe {
         }
         if spool.end > before {
             index()?.note(stream, offset: before, length: Int(spool.end - before))
-            widen(spool.end)
+            widen(source, spool.end)
         }
-        if isOver { shut() } else { tell() }
+        if isOver { lose() }
+        tell()
     }
 
-    /// Takes everything that is in the pipe at this moment, as when its process has just ended.
-    func drain() {
+    /// Nobody can write now. That is the end, but for a terminal whose session's leader lives: it
+    /// may have closed what it had just before its own end, which a hang-up would turn into a death
+    /// by SIGHUP, or open `/dev/tty` later.
+    private func lose() {
+        if isLed { pause() } else { shut() }
+    }
+
+    /// The exec's main process has ended: takes what it wrote, and ends the stream if that was all.
+    package func leaderEnded() {
+        isLed = false
+        if retry != nil { resume() }
+        drain()
+    }
+
+    /// Takes everything that has come at this moment, as when its process has just ended.
+    private func drain() {
         var rounds = 0
-        while raw >= 0, rounds < 16, cordon_pipe_fill(raw) != 0 {
+        while let source, rounds < 16, source.fill != 0 {
             let end = spool?.end
             advance()
             if spool?.end == end { break }
@@ -155,10 +171,10 @@ package final class OutputPipe {
     }
 
     /// A process that writes a lot gets a pipe that holds a lot.
-    private func widen(_ end: UInt64) {
-        guard !isWide, end > Self.smallPipe, raw >= 0 else { return }
+    private func widen(_ source: OutputSource, _ end: UInt64) {
+        guard !isWide, end > Self.smallPipe else { return }
         isWide = true
-        _ = cordon_set_pipe_size(raw, 1 << 20)
+        source.widen()
     }
 
     private var underWay: UInt64 { min(Self.mostUnderWay, capacity / 2) }
@@ -173,10 +189,10 @@ package final class OutputPipe {
         return slowest.map { $0 - min($0, underWay) }
     }
 
-    /// Leaves the pipe alone for a while. Not watched at all: that its writers are gone is told
+    /// Leaves the process waiting for a while. Not watched at all: that its writers are gone is told
     /// again and again, asked for or not.
     private func pause() {
-        loop.unwatch(raw)
+        if let source { loop.unwatch(source.raw) }
         guard retry == nil else { return }
         retry = loop.schedule(after: .milliseconds(500)) { [weak self] in
             self?.retry = nil
@@ -185,20 +201,19 @@ package final class OutputPipe {
     }
 
     private func resume() {
-        guard raw >= 0 else { return }
+        guard let source else { return }
         loop.cancel(retry)
         retry = nil
-        do { try watch() } catch { shut() }
+        do { try watch(source) } catch { shut() }
         advance()
     }
 
     private func shut() {
-        guard raw >= 0 else { return }
-        loop.unwatch(raw)
+        guard let open = source else { return }
+        loop.unwatch(open.raw)
         loop.cancel(retry)
         retry = nil
-        raw = -1
-        pipe = nil
+        source = nil
         if let spool {
             spool.close()
             rest = spool.extent
@@ -220,7 +235,7 @@ package final class OutputPipe {
 
     /// Drops everything that is kept, to make room for newer execs' output.
     package func evict() {
-        guard raw < 0, rest.end > rest.first, let spool = try? Spool(reopening: stream, of: exec, in: directory) else {
+        guard isClosed, rest.end > rest.first, let spool = try? Spool(reopening: stream, of: exec, in: directory) else {
             return
         }
         spool.discardAll()
@@ -285,44 +300,4 @@ package final class OutputPipe {
         }
         waiters = still
     }
-}
-
-/// What the spools of one sandbox may keep together, and what the disk leaves them.
-package final class SpoolBudget {
-    private let sandboxBytes: UInt64
-    private let reserve: UInt64
-    private let directory: Directory
-    private var held: Int64 = 0
-    private var diskRoom: UInt64 = 0
-    private var checkedAt: Int64 = .min
-    private var checkedTime: UInt64 = 0
-    private static let checkEvery: Int64 = 16 << 20
-
-    package init(sandboxBytes: UInt64, reserve: UInt64, directory: Directory) {
-        self.sandboxBytes = sandboxBytes
-        self.reserve = reserve
-        self.directory = directory
-    }
-
-    package func changed(by bytes: Int64) { held += bytes }
-
-    /// How many bytes more may be kept now.
-    package func room() -> UInt64 {
-        let now = cordon_boottime_ns()
-        if checkedAt == .min || abs(held - checkedAt) >= Self.checkEvery || now - checkedTime > 1_000_000_000 {
-            checkedAt = held
-            checkedTime = now
-            var status = statvfs()
-            diskRoom = 0
-            if fstatvfs(directory.raw, &status) == 0 {
-                let free = UInt64(status.f_bavail) * UInt64(status.f_frsize)
-                diskRoom = free > reserve ? free - reserve : 0
-            }
-        }
-        let kept = UInt64(max(0, held))
-        return min(diskRoom, sandboxBytes > kept ? sandboxBytes - kept : 0)
-    }
-
-    /// Whether the sandbox's own budget, not the disk, is what runs out.
-    package var isExhausted: Bool { UInt64(max(0, held)) + (1 << 20) > sandboxBytes }
 }

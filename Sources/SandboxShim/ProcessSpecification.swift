@@ -32,6 +32,7 @@ struct ProcessSpecification {
         header.seccomp_count = UInt32(seccomp.count / 8)
         header.argument_count = UInt32(start.argv.count)
         header.environment_count = UInt32(start.environment.count)
+        header.has_terminal = start.terminal == nil ? 0 : 1
         header.capabilities = capabilities
         header.size = UInt32(size + strings.count + seccomp.count)
         return withUnsafeBytes(of: header) { Array($0) } + strings + seccomp

@@ -139,10 +139,13 @@ struct SandboxBuilder {
             try check(symlinkat(target, dev.raw, name), "symlink", name)
         }
         let points = try dev.make("pts", mode: 0o755)
-        // The pool of terminals is the host's: a sandbox gets its part of it. Each belongs to who opens it.
+        // The pool of terminals is the host's: a sandbox gets a small part of it. Each belongs to who opens it.
         let pts = try Mount.make(
             "devpts",
-            ["newinstance": "", "ptmxmode": "0666", "mode": "0620", "gid": "\(base + 5)", "max": "256"],
+            [
+                "newinstance": "", "ptmxmode": "0666", "mode": "0620", "gid": "\(base + 5)",
+                "max": "\(TerminalDevices.most)",
+            ],
             attributes: [.noSetuid, .noExecution])
         try Mount.attach(pts, at: points)
         let shared = try dev.make("shm", mode: 0o755)

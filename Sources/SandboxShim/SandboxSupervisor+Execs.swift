@@ -60,63 +60,47 @@ extension SandboxSupervisor {
     ) throws -> PendingStart {
         let number = nextExec
         nextExec += 1
+        // They belong to root inside, so that /dev/stdout opens again there.
+        cordon_set_fs_ids(prepare.idBase, prepare.idBase)
+        defer { cordon_set_fs_ids(0, 0) }
+        let streams = try ExecStreams(for: start, terminals: terminals, loop: loop)
+        cordon_set_fs_ids(0, 0)
+
         let leaf = group.child("e-\(number)")
         try Self.makeLeaf(leaf)
         try check(chown("\(leaf.unified)/cgroup.procs", prepare.idBase, prepare.idBase), "chown", "cgroup.procs")
-
-        // Pipes belong to root inside, so that /dev/stdout opens again there.
-        cordon_set_fs_ids(prepare.idBase, prepare.idBase)
-        defer { cordon_set_fs_ids(0, 0) }
-        let stdout = try end(of: start.stdout, keepsReader: true)
-        let stderr = try end(of: start.stderr, keepsReader: true)
-        let stdin: (ours: Int32, theirs: Int32) = start.stdin ? try pipe(keepsReader: false) : (-1, -1)
-        cordon_set_fs_ids(0, 0)
-        let report = try pipe(keepsReader: true)
+        var report: [Int32] = [-1, -1]
+        try check(cordon_pipe(&report, true), "pipe2")
+        let hears = Descriptor(owning: report[0])
+        let tells = SharedDescriptor(Descriptor(owning: report[1]))
         let specification = try ProcessSpecification(
             start: start, seccomp: assignment.seccomp, capabilities: SandboxBuilder.capabilities
         ).file()
 
-        let feed = StdinFeed(pipe: stdin.ours < 0 ? nil : Descriptor(owning: stdin.ours), loop: loop)
         let exec = Exec(
-            number: number, id: start.id, group: leaf, stdin: feed,
+            number: number, id: start.id, group: leaf, stdin: streams.input, terminal: streams.terminal,
             oomKillsBefore: group.outOfMemoryKills())
-        try collect(stdout: stdout.ours, stderr: stderr.ours, of: exec, start)
+        try collect(streams.outputs, of: exec, start)
         let always = [
             SharedDescriptor(specification), SharedDescriptor(try Directory(path: leaf.unified).descriptorCopy()),
-            SharedDescriptor(Descriptor(owning: report.theirs)),
+            tells,
         ]
-        let streams = [stdin.theirs, stdout.theirs, stderr.theirs]
-        let given = always + streams.filter { $0 >= 0 }.map { SharedDescriptor(Descriptor(owning: $0)) }
-        let nulls = streams.enumerated().reduce(UInt32(0)) { $1.element < 0 ? $0 | 1 << UInt32($1.offset) : $0 }
         let pending = PendingStart(
-            exec: exec, start: start, report: Descriptor(owning: report.ours), descriptors: given, nulls: nulls,
-            answer: answer)
+            exec: exec, start: start, report: hears, descriptors: always + streams.given.compactMap(\.self),
+            nulls: streams.nulls, answer: answer)
         if let timeout = start.timeout {
             exec.timeout = loop.schedule(after: timeout) { [unowned self] in
                 self.kill(exec, .timedOut, "its timeout of \(timeout.inSeconds) s was over")
             }
         }
-        try loop.watch(report.ours, for: .readable) { [unowned self] _ in self.hearStart(pending) }
+        try loop.watch(pending.report.raw, for: .readable) { [unowned self] _ in self.hearStart(pending) }
         return pending
     }
 
-    private func pipe(keepsReader: Bool) throws(SystemCallError) -> (ours: Int32, theirs: Int32) {
-        var ends: [Int32] = [-1, -1]
-        try check(cordon_pipe(&ends, keepsReader), "pipe2")
-        return keepsReader ? (ends[0], ends[1]) : (ends[1], ends[0])
-    }
-
-    private func end(
-        of disposition: OutputDisposition, keepsReader: Bool
-    ) throws(SystemCallError) -> (ours: Int32, theirs: Int32) {
-        switch disposition {
-        case .keep: try pipe(keepsReader: true)
-        case .discard: (-1, -1)
-        }
-    }
-
     /// Starts to collect what the exec writes: three quarters of its budget are stdout's.
-    private func collect(stdout: Int32, stderr: Int32, of exec: Exec, _ start: StartExec) throws(SystemCallError) {
+    private func collect(
+        _ sources: [(stream: OutputStream, source: OutputSource)], of exec: Exec, _ start: StartExec
+    ) throws(SystemCallError) {
         guard let budget, let output = self.output else { return }
         var index: SpoolIndex?
         let id = exec.id
@@ -124,12 +108,15 @@ extension SandboxSupervisor {
             if index == nil { index = try? SpoolIndex(of: id, in: output) }
             return index
         }
-        for (stream, raw, part) in [(OutputStream.stdout, stdout, UInt64(3)), (.stderr, stderr, 1)] where raw >= 0 {
+        for (stream, source) in sources {
             let pipe = try OutputPipe(
-                stream, of: id, pipe: Descriptor(owning: raw), directory: output,
-                capacity: prepare.execSpoolBudget / 4 * part, onFull: start.onFull, budget: budget, loop: loop,
-                index: lazyIndex)
-            pipe.onClose = { [unowned self] in self.sweepGroups() }
+                stream, of: id, from: source, directory: output,
+                capacity: prepare.execSpoolBudget / 4 * (stream == .stdout ? 3 : 1), onFull: start.onFull,
+                budget: budget, loop: loop, index: lazyIndex)
+            pipe.onClose = { [unowned self, weak exec] in
+                exec?.hangUp()
+                self.sweepGroups()
+            }
             exec.outputs[stream] = pipe
         }
     }
@@ -251,7 +238,7 @@ extension SandboxSupervisor {
         if let pending = starts[number] { hearStart(pending) }
         guard !exec.isOver, execs[exec.id] === exec else { return }
         // What it wrote before it died is there before its end is told.
-        for output in exec.outputs.values { output.drain() }
+        for output in exec.outputs.values { output.leaderEnded() }
         finish(exec, exec.ending(waitStatus: status, oomKillsNow: group.outOfMemoryKills()))
         if exec.id == .main {
             mainEnding = exec.ending
@@ -301,6 +288,16 @@ extension SandboxSupervisor {
         }
         for output in exec.outputs.values { output.evict() }
         forget(exec)
+    }
+
+    // MARK: Terminals
+
+    /// Changes the size of an exec's terminal.
+    func resize(_ id: ExecID, to size: TerminalSize) throws(Failure) {
+        guard let exec = execs[id] else { throw Failure(.notFound, "no exec \(id)") }
+        guard !exec.isOver else { throw Failure(.failedPrecondition, "the exec has ended") }
+        guard let terminal = exec.terminal else { throw Failure(.failedPrecondition, "the exec has no terminal") }
+        do { try terminal.resize(to: size) } catch { throw Failure(.unavailable, "\(error)") }
     }
 
     // MARK: Signals

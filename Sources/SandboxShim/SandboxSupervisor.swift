@@ -24,6 +24,7 @@ final class SandboxSupervisor {
     let prepare: Prepare
     let group: ControlGroup
     let process: InitProcess
+    let terminals: TerminalDevices
     /// The data directory's `sandboxes`, in which the record of this one is made.
     let records: Directory
     var phase = Phase.prepared
@@ -59,12 +60,14 @@ final class SandboxSupervisor {
     var onEnd: (Ending) -> Void = { _ in }
 
     init(
-        loop: EventLoop, prepare: Prepare, group: ControlGroup, process: InitProcess, records: Directory
+        loop: EventLoop, prepare: Prepare, group: ControlGroup, process: InitProcess, terminals: TerminalDevices,
+        records: Directory
     ) {
         self.loop = loop
         self.prepare = prepare
         self.group = group
         self.process = process
+        self.terminals = terminals
         self.records = records
     }
 
@@ -82,7 +85,8 @@ final class SandboxSupervisor {
         default: throw Failure(.internal, "init died while the sandbox was built")
         }
         let supervisor = SandboxSupervisor(
-            loop: loop, prepare: prepare, group: group, process: process, records: records)
+            loop: loop, prepare: prepare, group: group, process: process,
+            terminals: try TerminalDevices(of: process.pid), records: records)
         process.stopBlocking()
         let socket = process.socket.raw
         try loop.watch(socket, for: .readable) { [unowned supervisor] readiness in

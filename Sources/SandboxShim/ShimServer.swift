@@ -78,6 +78,11 @@ final class ShimConnection {
         switch MessageType(rawValue: frame.type) {
         case .hello: channel.send(supervisor.status, request: request)
         case .startExec: supervisor.startExec(try frame.decode(), answer: answer(request))
+        case .startTerminalExec:
+            supervisor.startExec((try frame.decode(StartTerminalExec.self)).start, answer: answer(request))
+        case .resize:
+            let resize: Resize = try frame.decode()
+            reply(request) { () throws(Failure) in try supervisor.resize(resize.exec, to: resize.size) }
         case .signal:
             let signal: Signal = try frame.decode()
             reply(request) { () throws(Failure) in try supervisor.signal(signal.exec, signal.number) }

@@ -4,16 +4,16 @@ import LinuxSystem
 import SandboxModel
 import ShimProtocol
 
-/// The writing side of one stream's spool: moves bytes from the process's pipe into a ring file.
+/// The writing side of one stream's spool: moves what the process writes into a ring file.
 package final class Spool {
     /// What one move of bytes came to.
     package enum Step {
         case moved(Int)
-        /// Nothing in the pipe for now.
+        /// Nothing there for now.
         case empty
         /// No room, and a reader is worth waiting for.
         case full
-        /// Every writer has closed the pipe.
+        /// Nobody can write any more.
         case closed
     }
 
@@ -74,21 +74,18 @@ package final class Spool {
         cordon_store((header + field).assumingMemoryBound(to: UInt64.self), value)
     }
 
-    /// Moves at most `most` bytes from the pipe. Keeps everything from `keep` on, if that is given,
+    /// Moves at most `most` bytes from where they come from. Keeps everything from `keep` on, if that is given,
     /// by answering `full`; otherwise the oldest bytes make room. `room` is how many bytes more
     /// than now may be kept.
-    package func take(from pipe: Int32, most: Int, keep: UInt64?, room: UInt64) -> Step {
+    package func take(from source: OutputSource, most: Int, keep: UInt64?, room: UInt64) -> Step {
         let kept = end - first
         // Something may always be kept, however little room the budgets leave.
         let mayGrow = min(capacity - kept, kept == 0 ? max(room, Self.least) : room)
         var count = min(UInt64(most), capacity - end % capacity)
         if mayGrow < count {
             // Only as much goes as comes.
-            let waiting = cordon_pipe_fill(pipe)
-            if waiting < 0 {
-                close()
-                return .closed
-            }
+            let waiting = source.fill
+            if waiting < 0 { return .closed }
             if waiting == 0 { return .empty }
             count = min(count, UInt64(waiting))
         }
@@ -100,23 +97,18 @@ package final class Spool {
             makeRoom(count - min(count, mayGrow), ofCapacity: capacity - kept < count)
         }
         let offset = off_t(SpoolFormat.headerSize) + off_t(end % capacity)
-        let moved = cordon_splice_to_file(pipe, file.raw, offset, Int(count))
+        let moved = source.move(to: file.raw, at: offset, most: Int(count))
         if moved > 0 {
             end += UInt64(moved)
             held = max(held, end - first)
             store(end, at: SpoolFormat.Field.end)
             return .moved(moved)
         }
-        if moved == 0 {
-            close()
-            return .closed
-        }
+        if moved == 0 { return .closed }
         switch errno {
         case EAGAIN, EINTR: return .empty
         case ENOSPC, EDQUOT: return dropForDisk(keep)
-        default:
-            close()
-            return .closed
+        default: return .closed
         }
     }
 

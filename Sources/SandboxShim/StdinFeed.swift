@@ -1,10 +1,11 @@
+import CLinux
 import Glibc
 import LinuxSystem
 import SandboxModel
 import ShimProtocol
 
-/// The writing side of a process's stdin: takes bytes by offset, so that a repeat is recognised,
-/// and counts as accepted what the kernel has taken.
+/// The writing side of a process's stdin, a pipe or a terminal: takes bytes by offset, so that a
+/// repeat is recognised, and counts as accepted what the kernel has taken.
 package final class StdinFeed {
     /// One write that is under way.
     private struct Write {
@@ -15,23 +16,42 @@ package final class StdinFeed {
     }
 
     private let loop: EventLoop
-    private var pipe: Descriptor?
+    private let isTerminal: Bool
+    private var descriptor: Descriptor?
     private var raw: Int32 = -1
     private var accepted: UInt64 = 0
     private var waiting: [Write] = []
     private var isWatched = false
     private var nextNumber = 0
+    /// The last byte typed on a terminal.
+    private var lastByte: UInt8?
+    /// What is left to type for the end of a terminal's input, once that has begun.
+    private var endToType: [UInt8]?
     /// The most writes that wait at a time.
     private static let mostWaiting = 64
 
     /// `pipe` is nil for a process whose stdin is `/dev/null`.
     package init(pipe: consuming Descriptor?, loop: EventLoop) {
         self.loop = loop
+        isTerminal = false
         raw = pipe?.raw ?? -1
-        self.pipe = pipe
+        descriptor = pipe
+    }
+
+    /// For a process whose stdin is the terminal of this master, which doesn't block.
+    package init(terminal: consuming Descriptor, loop: EventLoop) {
+        self.loop = loop
+        isTerminal = true
+        raw = terminal.raw
+        descriptor = consume terminal
     }
 
     package var state: StdinState { StdinState(accepted: accepted, closed: raw < 0) }
+
+    /// There is nothing to come: the process sees the end behind what was written.
+    func end() {
+        write(WriteStdin(exec: .main, offset: accepted, end: true, limit: .seconds(1), bytes: [])) { _ in }
+    }
 
     /// Takes a write, and answers once it is done with it.
     package func write(_ message: WriteStdin, answer: @escaping (Result<StdinState, Failure>) -> Void) {
@@ -68,6 +88,7 @@ package final class StdinFeed {
                 let rest = message.bytes[Int(known)...]
                 let count = rest.withUnsafeBytes { Glibc.write(raw, $0.baseAddress, $0.count) }
                 if count > 0 {
+                    lastByte = rest[rest.startIndex + count - 1]
                     accepted += UInt64(count)
                     continue
                 }
@@ -79,10 +100,40 @@ package final class StdinFeed {
                 close()
                 continue
             }
-            if message.end { close() }
+            if message.end {
+                guard typeEnd() else {
+                    watch()
+                    return
+                }
+                close()
+            }
             finishFirst(.success(state))
         }
         if isWatched { loop.change(raw, to: []) }
+    }
+
+    /// Types the end of input on a terminal, where a close says nothing: the master stays open for
+    /// what the process shows. False when there is no room for it now.
+    private func typeEnd() -> Bool {
+        guard isTerminal, raw >= 0 else { return true }
+        var rest = endToType ?? endOfInput()
+        while !rest.isEmpty {
+            let count = Glibc.write(raw, rest, rest.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else {
+                endToType = rest
+                return errno != EAGAIN
+            }
+            rest.removeFirst(count)
+        }
+        return true
+    }
+
+    private func endOfInput() -> [UInt8] {
+        let lineEnds: [UInt8?] = [nil, UInt8(ascii: "\n"), UInt8(ascii: "\r")]
+        var character: UInt8 = 0
+        let count = cordon_terminal_end_of_input(raw, !lineEnds.contains(lastByte), &character)
+        return [UInt8](repeating: character, count: Int(max(count, 0)))
     }
 
     private func finishFirst(_ result: Result<StdinState, Failure>) {
@@ -108,13 +159,13 @@ package final class StdinFeed {
         } catch { close() }
     }
 
-    /// Nothing more is accepted; the process sees the end of its input.
+    /// Nothing more is accepted; a process with a pipe sees the end of its input.
     package func close() {
         guard raw >= 0 else { return }
         if isWatched { loop.unwatch(raw) }
         isWatched = false
         raw = -1
-        pipe = nil
+        descriptor = nil
         // Those that wait learn it in their turn.
         loop.afterTurn { [weak self] in self?.advance() }
     }

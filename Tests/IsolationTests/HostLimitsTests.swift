@@ -82,7 +82,7 @@ struct HostLimitsTests {
             for user in ["0", "1000"] {
                 let found = try await service.probe(
                     "PTMX = '/dev/ptmx'\n" + Self.terminals, at: .sandbox(id, user: user))
-                #expect(found == "256 ENOSPC\n")
+                #expect(found == "64 ENOSPC\n")
             }
             let mount = """
                 libc.mount(b"devpts", b"/mnt", b"devpts", 0, b"newinstance,ptmxmode=0666")

@@ -71,11 +71,12 @@ struct LeakClient: Sendable {
     @discardableResult
     func exec(
         _ argv: [String], in sandbox: String, id: String = "x-" + UUID().uuidString, wait: Bool = false,
-        timeout: Double? = nil
+        timeout: Double? = nil, pty: [String: Any]? = nil
     ) async throws -> Reply {
         var body: [String: Any] = ["argv": argv, "exec_id": id]
         if wait { body["wait"] = true }
         if let timeout { body["timeout_seconds"] = timeout }
+        if let pty { body["pty"] = pty }
         return try await call("POST", "/v1/sandboxes/\(sandbox)/execs", body)
     }
 

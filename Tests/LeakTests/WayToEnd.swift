@@ -8,7 +8,7 @@ import ServiceSupport
 /// Every way in which a sandbox and its execs can end.
 enum WayToEnd: String, CaseIterable, Sendable {
     case mainExits, mainKilled, terminated, lifetimeOver, idle, outOfMemory, processesUsedUp, neverStarted
-    case execTimedOut, execKilledWithDaemons, clientVanished
+    case execTimedOut, execKilledWithDaemons, clientVanished, terminalHeld, mainOnTerminal
     case shimKilled, initKilled, preparedKilled, launcherKilled, serviceKilled
 
     /// Kills a process that all sandboxes share.
@@ -17,7 +17,7 @@ enum WayToEnd: String, CaseIterable, Sendable {
     /// The ending's reason; nil where there is no sandbox.
     var reason: String? {
         switch self {
-        case .mainExits: "exited"
+        case .mainExits, .mainOnTerminal: "exited"
         case .mainKilled: "signalled"
         case .lifetimeOver: "timed_out"
         case .idle: "idle_timed_out"
@@ -95,6 +95,9 @@ struct Cycles: Sendable {
         switch way {
         case .mainExits:
             return try await client.ending(of: create(["argv": ["sh", "-c", "echo out; echo err >&2; exit 3"]]))
+        case .mainOnTerminal:
+            return try await client.ending(
+                of: create(["argv": ["sh", "-c", "stty raw; echo x; exit 3"], "pty": [String: Any]()]))
         case .mainKilled: return try await client.ending(of: create(["argv": ["sh", "-c", "kill -9 $$"]]))
         case .lifetimeOver:
             return try await client.ending(of: create(["argv": ["sleep", "1000"], "timeout_seconds": 0.5]))
@@ -131,6 +134,7 @@ struct Cycles: Sendable {
         case .execTimedOut: try await client.exec(["sleep", "1000"], in: id, wait: true, timeout: 0.3)
         case .execKilledWithDaemons: try await killWithDaemons(id)
         case .clientVanished: try await vanish(id)
+        case .terminalHeld: try await holdTerminals(id)
         case .shimKilled, .initKilled:
             try await client.exec(["sleep", "1000"], in: id)
             let victim = way == .shimKilled ? service.shim(of: id) : service.initProcess(of: id)
@@ -154,6 +158,15 @@ struct Cycles: Sendable {
         try await client.exec(["sh", "-c", script], in: id, id: "daemons")
         _ = try await client.call("POST", "/v1/sandboxes/\(id)/execs/daemons/signal", ["signal": "KILL"])
         _ = try await client.call("GET", "/v1/sandboxes/\(id)/execs/daemons/wait?timeout_seconds=30")
+    }
+
+    /// One whose leader has left it to a child, one whose leader was killed, one in use.
+    private func holdTerminals(_ id: String) async throws {
+        let terminal: [String: Any] = [:]
+        try await client.exec(["sh", "-c", "trap '' HUP; sleep 1000 & echo x"], in: id, wait: true, pty: terminal)
+        try await client.exec(["bash", "-i"], in: id, id: "killed", pty: terminal)
+        _ = try await client.call("POST", "/v1/sandboxes/\(id)/execs/killed/signal", ["signal": "KILL"])
+        try await client.exec(["bash", "-i"], in: id, pty: terminal)
     }
 
     /// One client goes away while it reads without end, another while it writes.

@@ -1,16 +1,21 @@
 import CLinux
 import Glibc
 import LinuxSystem
+import SandboxShim
 
 /// A pipe whose reading end doesn't block.
 final class TestPipe {
     let reader: Descriptor
+    /// The reading end as a stream's.
+    let source: OutputSource
     private(set) var writer: SharedDescriptor
 
     init() throws {
         var ends: [Int32] = [-1, -1]
         try check(cordon_pipe(&ends, true), "pipe")
-        reader = Descriptor(owning: ends[0])
+        let reader = Descriptor(owning: ends[0])
+        source = OutputSource(pipe: try reader.duplicated())
+        self.reader = consume reader
         writer = SharedDescriptor(Descriptor(owning: ends[1]))
         _ = cordon_set_pipe_size(ends[1], 1 << 20)
     }

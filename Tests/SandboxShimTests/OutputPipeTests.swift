@@ -23,7 +23,8 @@ struct OutputPipeTests {
             let budget = SpoolBudget(sandboxBytes: sandbox, reserve: 0, directory: directory)
             let index = try SpoolIndex(of: .main, in: directory)
             output = try OutputPipe(
-                .stdout, of: .main, pipe: pipe.takeReader(), directory: directory, capacity: capacity, onFull: onFull,
+                .stdout, of: .main, from: OutputSource(pipe: pipe.takeReader()), directory: directory,
+                capacity: capacity, onFull: onFull,
                 budget: budget, loop: loop, index: { index })
             self.loop = loop
             self.pipe = pipe

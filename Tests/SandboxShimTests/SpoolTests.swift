@@ -20,7 +20,7 @@ struct SpoolTests {
 
     private func moveAll(_ spool: Spool, _ pipe: TestPipe, keep: UInt64?, room: UInt64 = .max) -> Spool.Step {
         while true {
-            switch spool.take(from: pipe.reader.raw, most: 1 << 20, keep: keep, room: room) {
+            switch spool.take(from: pipe.source, most: 1 << 20, keep: keep, room: room) {
             case .moved: continue
             case let other: return other
             }
@@ -172,6 +172,7 @@ struct SpoolTests {
                 Issue.record("every writer is gone")
                 return
             }
+            spool.close()
             let file = try #require(try SpoolFile(.stderr, of: .main, in: directory))
             var buffer = [UInt8](repeating: 0, count: 100)
             #expect(try buffer.withUnsafeMutableBytes { try file.read(at: 3, into: $0) } == .bytes(7))

@@ -140,6 +140,20 @@ int cordon_set_nonblocking(int fd);
 int cordon_set_blocking_with_timeout(int socket);
 /// How many bytes a pipe holds; -1 when none and every writer has closed it.
 int cordon_pipe_fill(int pipe);
+
+/// Whether a directory is the root of a devpts instance.
+bool cordon_is_devpts(int directory);
+/// Opens a new terminal of the devpts instance whose root is `devpts`: its master, non-blocking, and its
+/// slave, neither of which becomes anybody's controlling terminal. The slave's inode belongs to the file
+/// system user id. -1 with errno: ENOSPC when the instance or the host has no more terminals.
+int cordon_terminal_open(int devpts, uint16_t rows, uint16_t columns, int *slave);
+/// Sets a terminal's size; its foreground process group gets SIGWINCH when it changes.
+int cordon_terminal_resize(int master, uint16_t rows, uint16_t columns);
+/// How many bytes of output a master has to read; -1 when none and nobody holds the slave.
+int cordon_terminal_fill(int master);
+/// How often `*character` must be typed now for a reader to see the end of input: behind an unfinished
+/// line the first only ends the line (termios(3), VEOF). -1 when the terminal is gone.
+int cordon_terminal_end_of_input(int master, bool amid_line, uint8_t *character);
 /// Gives the blocks of a range of a file back (fallocate(2)).
 int cordon_punch_hole(int file, off_t offset, off_t length);
 int cordon_lock_exclusive(int fd, bool wait);

@@ -53,6 +53,9 @@ struct cordon_process_header {
     uint32_t seccomp_offset;
     /// In instructions of 8 bytes.
     uint32_t seccomp_count;
+    /// Whether stdin is a terminal, which becomes the process's controlling one.
+    uint32_t has_terminal;
+    uint32_t reserved;
     /// Capabilities that root inside keeps, one bit each (capabilities(7)).
     uint64_t capabilities;
 };
