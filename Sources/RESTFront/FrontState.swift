@@ -65,6 +65,8 @@ final class FrontState: Sendable {
         } catch {
             response = problem(for: error, request: request, requestID: requestID)
         }
+        // What belongs to a connection has no place on one of its streams (RFC 9113, section 8.2.2).
+        if connection.isStream { (response.headers[.connection], response.headers[.upgrade]) = (nil, nil) }
         response.headers[.requestID] = requestID
         response.headers[.date] = date.now()
         response.headers[.cacheControl] = "no-store"

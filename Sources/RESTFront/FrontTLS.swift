@@ -1,3 +1,5 @@
+import NIOSSL
+
 /// What the front proves who it is with, when it speaks TLS.
 public struct FrontTLS: Sendable {
     /// The server's certificate and those that lead to its root, in this order, as PEM.
@@ -8,5 +10,16 @@ public struct FrontTLS: Sendable {
     public init(certificateChainPEM: [UInt8], privateKeyPEM: [UInt8]) {
         self.certificateChainPEM = certificateChainPEM
         self.privateKeyPEM = privateKeyPEM
+    }
+
+    /// TLS 1.2 or newer, HTTP/2 before HTTP/1.1.
+    func configuration() throws -> TLSConfiguration {
+        let chain = try NIOSSLCertificate.fromPEMBytes(certificateChainPEM)
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain.map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: privateKeyPEM, format: .pem)))
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["h2", "http/1.1"]
+        return configuration
     }
 }

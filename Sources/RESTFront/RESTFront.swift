@@ -3,10 +3,12 @@ import HummingbirdCore
 public import Logging
 import NIOCore
 import NIOPosix
+import NIOSSL
 public import SandboxModel
 public import ServiceLifecycle
 
-/// The REST front: decodes HTTP/1.1 requests, calls the engine, encodes its answers.
+/// The REST front: decodes HTTP requests, 1.1 and 2, plain or over TLS, all on one port, calls the
+/// engine, encodes its answers.
 public struct RESTFront: Sendable {
     /// The contract, `openapi.yaml`, as compiled in.
     public static var embeddedOpenAPIDocument: [UInt8] { PackageResources.openapi_yaml }
@@ -59,10 +61,11 @@ public struct RESTFront: Sendable {
     ///
     /// - Parameter onListening: called once with the port, before the first request is answered.
     ///   The port is already bound: a client that connects meanwhile waits.
-    public func server(onListening: @escaping @Sendable (Int) async -> Void = { _ in }) -> any Service {
-        precondition(state.options.tls == nil, "TLS isn't served yet")
+    ///   Throws when certificate and key are of no use together.
+    public func server(onListening: @escaping @Sendable (Int) async -> Void = { _ in }) throws -> any Service {
+        let tls = try state.options.tls.map { try NIOSSLContext(configuration: $0.configuration()) }
         return Server(
-            childChannelSetup: FrontChannel(front: state, places: state.connections),
+            childChannelSetup: FrontChannel(front: state, places: state.connections, tls: tls),
             configuration: ServerConfiguration(
                 address: .hostname(state.options.host, port: state.options.port), serverName: nil, backlog: 1024),
             onServerRunning: { channel in await onListening(channel.localAddress?.port ?? 0) },

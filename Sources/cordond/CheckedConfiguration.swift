@@ -27,7 +27,6 @@ struct CheckedConfiguration: Sendable {
             problems.append(loaded.problem(with: "policy_dir", "names no directory: \(path)"))
         }
         let identity = Self.readIdentity(loaded, problems: &problems, notes: &notes)
-        if loaded.values.tls != .off { problems.append(loaded.problem(with: "tls", "can't be served yet")) }
         if loaded.values.tls == .off, !loaded.values.listen.isLoopback {
             notes.append(
                 "listen is \(loaded.values.listen), which other machines may reach, and tls is off: "

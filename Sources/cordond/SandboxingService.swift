@@ -51,7 +51,7 @@ struct SandboxingService {
             service: engine, verifier: VerifierAdapter(verifier: verifier), bodyHash: { hasher.hash($0) },
             options: try frontOptions(ports, tls), observer: observation.requests,
             metrics: { await observation.exposition(of: engine, on: host, front: $0) }, logger: logger)
-        let server = front.server { port in
+        let server = try front.server { port in
             do {
                 try ports.remember(port, for: configuration.listen)
                 let host = tls?.host(for: configuration.listen) ?? configuration.listen.clientHost

@@ -13,7 +13,7 @@ struct ShutdownTests {
         let service = FakeService()
         let front = RESTFront(service: service, verifier: FakeVerifier(), bodyHash: { $0 }, logger: logger)
         let (ports, source) = AsyncStream<Int>.makeStream()
-        let group = ServiceGroup(services: [front.server(onListening: { source.yield($0) })], logger: logger)
+        let group = ServiceGroup(services: [try front.server(onListening: { source.yield($0) })], logger: logger)
         async let running: Void = group.run()
         var iterator = ports.makeAsyncIterator()
         let test = TestFront(port: try unwrap(await iterator.next()), service: service)

@@ -13,9 +13,13 @@ enum AttachRoutes {
     /// Checks all that can be wrong with the request while a problem can still be answered.
     static func attach(_ exchange: Exchange) async throws -> WebSocketAcceptance {
         let handshake = try WebSocketHandshake(exchange.request)
-        let subprotocol = try handshake.choose(from: [AttachProtocol.name])
-        let query = try exchange.query(["stdout_offset", "stderr_offset", "stdin"])
-        let starts = [(OutputStream.stdout, try start(query, .stdout)), (.stderr, try start(query, .stderr))]
+        let (name, isNamed) = try handshake.choose(from: [AttachProtocol.name] + KubernetesSession.names)
+        let isOurs = name == AttachProtocol.name
+        let query = try exchange.query(
+            ["stdout_offset", "stderr_offset", "stdin"] + (isOurs ? [] : ["stdout", "stderr", "tty"]))
+        var starts = [(OutputStream.stdout, try start(query, .stdout)), (.stderr, try start(query, .stderr))]
+        // Kubernetes' clients name the streams that they want.
+        try starts.removeAll { try query.text($0.0.name) != nil && !query.flag($0.0.name) }
         let isReadOnly = query.text("stdin") != nil ? try !query.flag("stdin") : false
         let (id, exec) = (try exchange.sandboxID(), try exchange.execID())
         let snapshot = try await exchange.service.exec(exec, in: id)
@@ -32,8 +36,12 @@ enum AttachRoutes {
             service: exchange.service, caller: try exchange.caller(), exec: snapshot, streams: streams, stdin: stdin,
             isReadOnly: isReadOnly,
             requestID: exchange.requestID, waitStep: exchange.front.options.waitStep)
-        return WebSocketAcceptance(handshake, subprotocol: subprotocol.isNamed ? subprotocol.name : nil) { socket in
-            try await CordonSession(attachment: attachment, socket: socket).run(from: state)
+        return WebSocketAcceptance(handshake, subprotocol: isNamed ? name : nil) { socket in
+            if isOurs {
+                try await CordonSession(attachment: attachment, socket: socket).run(from: state)
+            } else {
+                try await KubernetesSession(attachment: attachment, socket: socket, name: name).run(from: state)
+            }
         }
     }
 

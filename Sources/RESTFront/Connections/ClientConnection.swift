@@ -12,9 +12,14 @@ final class ClientConnection: Sendable {
         var slowBody = false
         var nextToken = 0
         var cancellations: [Int: @Sendable () -> Void] = [:]
+        var atQuiesce: (@Sendable () -> Void)?
     }
 
+    /// Whether it is one stream of an HTTP/2 connection.
+    let isStream: Bool
     private let state = Mutex(State())
+
+    init(isStream: Bool = false) { self.isStream = isStream }
 
     /// Whether the body being read may take as long as it likes (stdin).
     var allowsSlowBody: Bool {
@@ -33,11 +38,21 @@ final class ClientConnection: Sendable {
 
     /// The service shuts down: whatever waits gives up.
     func quiesce() {
-        let cancellations = state.withLock { state in
+        let (cancellations, also) = state.withLock { state in
             state.quiescing = true
-            return state.cancellations.values
+            return (state.cancellations.values, state.atQuiesce)
         }
         for cancel in cancellations { cancel() }
+        also?()
+    }
+
+    /// Has `action` called when the service shuts down; at once when it does already.
+    func atQuiesce(_ action: @escaping @Sendable () -> Void) {
+        let isLate = state.withLock { state in
+            state.atQuiesce = action
+            return state.quiescing
+        }
+        if isLate { action() }
     }
 
     /// Runs a wait that ends early when the client leaves (`ClientGone`), the service shuts down

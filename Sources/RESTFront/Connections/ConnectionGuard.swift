@@ -2,6 +2,7 @@ import HTTPTypes
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+import NIOSSL
 
 /// A body that ended before it was complete.
 struct BodyBrokenOff: Error {}
@@ -81,6 +82,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard !finished else { return }
+        // Of a stream that was reset, or a TLS connection that was cut, nobody hears any more.
+        if connection.isStream || error is NIOSSLError || error is BoringSSLError {
+            leave(context)
+            return context.close(promise: nil)
+        }
         if readingBody {
             readingBody = false
             closeAfterAnswer = true
@@ -105,7 +111,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         let part = unwrapOutboundIn(data)
-        if case .head(var head) = part, closeAfterAnswer, unanswered == 1, head.status.kind != .informational {
+        if case .head(var head) = part, closeAfterAnswer, !connection.isStream, unanswered == 1,
+            head.status.kind != .informational
+        {
             let said = head.headerFields[.connection]
             head.headerFields[.connection] = said.map { $0 + ", close" } ?? "close"
             return context.write(wrapOutboundOut(.head(head)), promise: promise)
@@ -129,8 +137,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         readingBody = true
         connection.allowsSlowBody = false
         // NIO stops parsing behind a request that asks for an upgrade: where it isn't given one, that was it.
-        asksForUpgrade = head.headerFields[.upgrade] != nil || head.method == .connect
+        asksForUpgrade = head.method == .connect || (head.headerFields[.upgrade] != nil && !connection.isStream)
         if asksForUpgrade { closeAfterAnswer = true }
+        // A stream's bytes are never HTTP's behind an extended CONNECT, which has no end.
+        if asksForUpgrade, connection.isStream { holdsReads = true }
         if unanswered == 1, head.headerFields[.expect]?.lowercased() == "100-continue" {
             context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
         }
@@ -180,6 +190,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// bytes resets the connection, and the client might lose the answer.
     private func lingerThenClose(_ context: ChannelHandlerContext) {
         context.flush()
+        if connection.isStream { return context.close(promise: nil) }
         context.close(mode: .output, promise: nil)
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: .seconds(2)) { bound.value.close(promise: nil) }

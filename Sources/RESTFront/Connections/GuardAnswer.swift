@@ -5,7 +5,7 @@ import SandboxModel
 
 /// The answer to bytes that are no request.
 struct GuardAnswer {
-    let head: HTTPResponse
+    var head: HTTPResponse
     let body: [UInt8]
 
     init(_ error: any Error) {

@@ -51,6 +51,7 @@ package final class WebSocketHandler: ChannelDuplexHandler {
         self.limits = limits
         reader = WebSocketReader(maximumMessageBytes: limits.maximumMessageBytes)
         (messages, inbox) = AsyncStream<WebSocketMessage>.makeStream()
+        client.atQuiesce { [inbox] in inbox.finish() }
     }
 
     package func handlerAdded(context: ChannelHandlerContext) {
@@ -103,9 +104,7 @@ package final class WebSocketHandler: ChannelDuplexHandler {
             // Nobody half-closes a WebSocket connection: without its reader it is over.
             end()
             context.close(promise: nil)
-        case is ChannelShouldQuiesceEvent:
-            client.quiesce()
-            inbox.finish()
+        case is ChannelShouldQuiesceEvent: client.quiesce()
         default: context.fireUserInboundEventTriggered(event)
         }
     }

@@ -1,8 +1,9 @@
 import HTTPTypes
 import NIOCore
+import NIOHTTPTypes
 
 /// Turns a connection whose request loop is at a handshake into a WebSocket connection: any request
-/// of a connection, not its first alone, as NIO's own upgrade has it.
+/// of a connection, not its first alone, as NIO's own upgrade has it; over HTTP/2 a stream.
 enum WebSocketUpgrade {
     private static let readBytes = 64 * 1024
 
@@ -12,7 +13,8 @@ enum WebSocketUpgrade {
     ) async throws -> WebSocketConnection {
         try await channel.eventLoop.flatSubmit {
             do {
-                return try upgrade(acceptance, channel, client)
+                return client.isStream
+                    ? try openStream(acceptance, channel, client) : try upgrade(acceptance, channel, client)
             } catch {
                 return channel.eventLoop.makeFailedFuture(error)
             }
@@ -48,5 +50,25 @@ enum WebSocketUpgrade {
         for field in fields { head.writeString("\(field.name): \(field.value)\r\n") }
         head.writeString("\r\n")
         return head
+    }
+
+    /// RFC 8441: the answer is 200, and the stream stays open both ways.
+    private static func openStream(
+        _ acceptance: WebSocketAcceptance, _ channel: any Channel, _ client: ClientConnection
+    ) throws -> EventLoopFuture<WebSocketConnection> {
+        let pipeline = channel.pipeline.syncOperations
+        let handler = WebSocketHandler(client: client, limits: acceptance.limits)
+        let socket = handler.makeConnection(on: channel)
+        let head = HTTPResponse(status: .ok, headerFields: acceptance.fields)
+        try pipeline.context(name: HTTP2Pipeline.guardian)
+            .writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
+        // Nothing gets beyond these two any more.
+        let codec = try pipeline.context(name: HTTP2Pipeline.codec)
+        try pipeline.addHandler(HTTP2WebSocketAdapter(), position: .before(codec.handler))
+        try pipeline.addHandler(handler, position: .before(codec.handler))
+        return pipeline.removeHandler(name: HTTP2Pipeline.guardian).map {
+            channel.read()
+            return socket
+        }
     }
 }

@@ -20,9 +20,9 @@ func withFront(
     logger.logLevel = .critical
     let front = RESTFront(
         service: service, verifier: FakeVerifier(), bodyHash: { bytes in [UInt8(truncatingIfNeeded: bytes.hashValue)] },
-        options: options, logger: logger)
+        options: options, furtherRoutes: [.echo], logger: logger)
     let (ports, source) = AsyncStream<Int>.makeStream()
-    let server = front.server(onListening: { source.yield($0) })
+    let server = try front.server(onListening: { source.yield($0) })
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await server.run() }
         var iterator = ports.makeAsyncIterator()

@@ -1,0 +1,76 @@
+import NIOCore
+
+/// Tells HTTP/2 by prior knowledge from HTTP/1.1 on a connection without TLS: the first begins with
+/// a preface that is no request (RFC 9113, section 3.4).
+final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    enum Version {
+        case http1
+        case http2
+    }
+
+    private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+
+    /// The connection, once it is known what it speaks; fails when it ends before.
+    let spoken: EventLoopFuture<FrontChannel.Spoken>
+    private let promise: EventLoopPromise<FrontChannel.Spoken>
+    private let configure: (Version) throws -> FrontChannel.Spoken
+    private var bytes = ByteBuffer()
+    private var isDone = false
+
+    /// - Parameter configure: adds the version's handlers behind this one.
+    init(channel: any Channel, configure: @escaping (Version) throws -> FrontChannel.Spoken) {
+        promise = channel.eventLoop.makePromise()
+        spoken = promise.futureResult
+        self.configure = configure
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isDone else { return context.fireChannelRead(data) }
+        bytes.writeImmutableBuffer(unwrapInboundIn(data))
+        let known = bytes.readableBytesView.prefix(Self.preface.count)
+        guard Self.preface.starts(with: known) else { return become(.http1, context) }
+        if known.count == Self.preface.count { become(.http2, context) }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // No more will come: whatever it is, it is no preface.
+        if case .inputClosed? = event as? ChannelEvent { become(.http1, context) }
+        if event is ChannelShouldQuiesceEvent, !isDone { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        give(up: ChannelError.ioOnClosedChannel)
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { give(up: ChannelError.ioOnClosedChannel) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard !isDone else { return context.fireErrorCaught(error) }
+        give(up: error)
+        context.close(promise: nil)
+    }
+
+    private func become(_ version: Version, _ context: ChannelHandlerContext) {
+        guard !isDone else { return }
+        isDone = true
+        do {
+            promise.succeed(try configure(version))
+        } catch {
+            promise.fail(error)
+            return context.close(promise: nil)
+        }
+        if bytes.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(bytes)) }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    private func give(up error: any Error) {
+        guard !isDone else { return }
+        isDone = true
+        promise.fail(error)
+    }
+}
