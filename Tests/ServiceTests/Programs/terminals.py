@@ -191,7 +191,7 @@ def job_control():
     screen.ask("echo status $?", "\nstatus 0\r\n")
     # In the background it may not read.
     screen.ask("cat &", r"\[1\] \d+\r\n")
-    screen.ask("jobs", r"Stopped +cat\r\n")
+    screen.ask("until jobs -s | grep -q cat; do sleep 0.02; done; echo stopped", "\nstopped\r\n")
     screen.ask("kill -9 %1; wait; echo gone", "\ngone\r\n")
     screen.type("exit 5\n")
     same(ending(screen.path)["exit_code"], 5, "the shell's status")
