@@ -17,6 +17,8 @@ let staticFoundation: [LinkerSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -26,11 +28,11 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioHTTPTypesHTTP2 = Target.Dependency.product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras")
-let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -45,6 +47,8 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -81,6 +85,9 @@ let package = Package(
         .target(name: "SandboxCatalog", dependencies: ["SandboxModel", grdb, logging]),
         .target(name: "ServiceConfiguration", dependencies: ["CordonAPI", yams]),
         .target(name: "Access", dependencies: ["SandboxModel", crypto]),
+        .target(name: "ServiceMetrics", dependencies: ["SandboxModel"]),
+        .target(name: "ServiceLog", dependencies: [logging]),
+        .target(name: "ServerCertificates", dependencies: ["LinuxSystem", asn1, certificates, crypto]),
         .target(name: "SandboxEngine", dependencies: ["SandboxModel", logging]),
 
         // Layer 4: fronts, which decode, call and encode.
@@ -93,14 +100,16 @@ let package = Package(
             ],
             // A link to the contract at the top of the repository, compiled in: cordond is one file.
             resources: [.embedInCode("openapi.yaml")]),
-        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1]),
+        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1, nioSSL]),
 
         // Layer 5: parse, wire, run.
         .executableTarget(
             name: "cordond",
             dependencies: [
                 "CLinux", "LinuxSystem", "SandboxModel", "SeccompPolicy", "ShimProtocol", "SandboxRuntime",
-                "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", "ServiceConfiguration", argumentParser,
+                "SandboxCatalog", "Access", "SandboxEngine", "RESTFront", "ServiceConfiguration", "ServerCertificates",
+                "ServiceLog", "ServiceMetrics",
+                argumentParser,
                 logging, serviceLifecycle,
             ],
             // Links to the policies at the top of the repository, compiled in.
@@ -139,6 +148,9 @@ let package = Package(
             name: "SandboxEngineTests",
             dependencies: ["SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "ServiceConfigurationTests", dependencies: ["CordonAPI", "ServiceConfiguration"]),
+        .testTarget(name: "ServiceMetricsTests", dependencies: ["SandboxModel", "ServiceMetrics"]),
+        .testTarget(name: "ServiceLogTests", dependencies: ["ServiceLog", logging]),
+        .testTarget(name: "ServerCertificatesTests", dependencies: ["ServerCertificates"]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
         .testTarget(name: "CordonAPITests", dependencies: ["CordonAPI", "SandboxModel"]),
         .testTarget(
@@ -148,7 +160,10 @@ let package = Package(
             ],
             resources: [.copy("Programs")]),
         .testTarget(
-            name: "CordonClientTests", dependencies: ["CordonClient", "CordonAPI", nioCore, nioPosix, nioHTTP1]),
+            name: "CordonClientTests",
+            dependencies: [
+                "CordonClient", "CordonAPI", "ServerCertificates", nioCore, nioPosix, nioHTTP1, nioSSL,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -9,6 +9,8 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
     /// The service answered what isn't in its contract.
     case unexpected(String)
     case credentials(String)
+    /// Whoever answers doesn't prove to be the service.
+    case untrusted(String)
     /// So many bytes of a stream are gone for good.
     case gap(stream: String, bytes: UInt64)
 
@@ -23,6 +25,7 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
         case .unreachable(let why): "the service can't be reached: \(why)"
         case .unexpected(let what): "the service answered unexpectedly: \(what)"
         case .credentials(let why): why
+        case .untrusted(let why): "the server's certificate isn't trusted: \(why)"
         case .gap(let stream, let bytes): "\(bytes) bytes of \(stream) are gone"
         }
     }

@@ -11,7 +11,7 @@ public struct CordonClient: Sendable {
     public var patience: Duration = .seconds(30)
 
     public init(_ credentials: Credentials) throws(ClientError) {
-        transport = try HTTPTransport(url: credentials.url)
+        transport = try HTTPTransport(url: credentials.url, caCertificate: credentials.caCertificate)
         authorization = "Bearer \(credentials.tokenID).\(credentials.tokenSecret)"
     }
 

@@ -21,21 +21,15 @@ struct ConnectionLost: Error {
     var reason: String
 }
 
-/// Plain HTTP/1.1 to one address, a connection for each request. TLS goes here when it comes.
+/// HTTP/1.1 to one address, plain or over TLS, a connection for each request.
 struct HTTPTransport: Sendable {
-    let host: String
-    let port: Int
+    private let address: ServiceAddress
+    private let tls: ClientTLS?
 
-    /// Throws for anything but `http://host[:port]`.
-    init(url: String) throws(ClientError) {
-        guard url.hasPrefix("http://") else { throw .credentials("\(url) isn't an http:// address") }
-        let authority = url.dropFirst(7).prefix { $0 != "/" }
-        let parts = authority.split(separator: ":", maxSplits: 1)
-        guard let host = parts.first, parts.count == 1 || Int(parts[1]) != nil else {
-            throw .credentials("\(url) isn't an http:// address")
-        }
-        self.host = String(host)
-        self.port = parts.count == 2 ? Int(parts[1]) ?? 80 : 80
+    /// Throws for anything but `http[s]://host[:port]`, and for a certificate that is none.
+    init(url: String, caCertificate: String? = nil) throws(ClientError) {
+        address = try ServiceAddress(url)
+        tls = address.isSecure ? try ClientTLS(server: address.host, caCertificate: caCertificate) : nil
     }
 
     private typealias Channel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
@@ -44,14 +38,15 @@ struct HTTPTransport: Sendable {
         do {
             return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connectTimeout(.seconds(5))
-                .connect(host: host, port: port) { channel in
+                .connect(host: address.host, port: address.port) { [tls] channel in
                     channel.eventLoop.makeCompletedFuture {
+                        try tls?.secure(channel)
                         try channel.pipeline.syncOperations.addHTTPClientHandlers()
                         return try Channel(wrappingChannelSynchronously: channel)
                     }
                 }
         } catch {
-            throw ConnectionLost(reason: "\(host):\(port): \(error)")
+            throw ConnectionLost(reason: "\(address): \(error)")
         }
     }
 
@@ -95,6 +90,8 @@ struct HTTPTransport: Sendable {
             // What the closures threw is theirs; all else is the connection's.
             if let failure { throw failure }
             if error is CancellationError || error is ConnectionLost { throw error }
+            // Trying again would not make a server the right one.
+            if let reason = ClientTLS.mistrust(error) { throw ClientError.untrusted("\(address): \(reason)") }
             try Task.checkCancellation()
             throw ConnectionLost(reason: "\(error)")
         }
@@ -102,7 +99,7 @@ struct HTTPTransport: Sendable {
 
     private func write(_ call: HTTPCall, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>) async throws
     {
-        var headers = HTTPHeaders([("Host", "\(host):\(port)"), ("Connection", "close")])
+        var headers = HTTPHeaders([("Host", "\(address)"), ("Connection", "close")])
         for (name, value) in call.headers { headers.add(name: name, value: value) }
         if !call.body.isEmpty || call.method != .GET {
             headers.add(name: "Content-Length", value: String(call.body.count))

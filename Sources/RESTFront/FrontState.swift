@@ -17,11 +17,16 @@ final class FrontState: Sendable {
     let waits: Places
     /// For bodies that are larger than most.
     let largeBodies: Places
+    let connections: Places
+    let observer: (any RequestObserver)?
+    /// What `/metrics` answers.
+    let metrics: @Sendable (FrontLoad) async -> String
     private let date = HTTPDate()
 
     init(
         service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
-        options: RESTFrontOptions, openAPIDocument: [UInt8], furtherRoutes: [Route], logger: Logger
+        options: RESTFrontOptions, openAPIDocument: [UInt8], furtherRoutes: [Route],
+        observer: (any RequestObserver)?, metrics: @escaping @Sendable (FrontLoad) async -> String, logger: Logger
     ) {
         self.table = RouteTable(routes: FrontState.routes + furtherRoutes)
         self.service = service
@@ -30,8 +35,11 @@ final class FrontState: Sendable {
         self.options = options
         self.openAPIDocument = openAPIDocument
         self.logger = logger
+        self.observer = observer
+        self.metrics = metrics
         self.waits = Places(options.maximumWaits)
         self.largeBodies = Places(options.maximumLargeBodies)
+        self.connections = Places(options.maximumConnections)
     }
 
     /// Answers one request. Throws when the answer can't be sent whole: the connection is then closed.
@@ -41,13 +49,20 @@ final class FrontState: Sendable {
     ) async throws {
         let requestID = RequestID.accept(request.headers[.requestID])
         let scope = RequestScope()
+        let account = RequestAccount(request, requestID: requestID)
         var response: Response
         do {
-            switch try await respond(to: request, on: connection, scope: scope, requestID: requestID) {
+            let outcome = try await RequestTrace.$id.withValue(requestID) {
+                try await respond(to: request, on: connection, scope: scope, account: account, requestID: requestID)
+            }
+            switch outcome {
             case .response(let given): response = given
             case .webSocket(let acceptance):
-                await talk(acceptance, on: connection, channel: channel, requestID: requestID)
+                await RequestTrace.$id.withValue(requestID) {
+                    await talk(acceptance, on: connection, channel: channel, requestID: requestID)
+                }
                 await scope.end()
+                observer?.answered(account.closed(status: 101, isWhole: true))
                 return
             }
         } catch {
@@ -60,27 +75,33 @@ final class FrontState: Sendable {
         response.headers[.cacheControl] = "no-store"
         response.headers[.xContentTypeOptions] = "nosniff"
         do {
-            try await writer.write(response: response.head, body: response.body)
+            try await writer.write(response: response.head, body: account.counting(response.body))
         } catch {
             await scope.end()
+            observer?.answered(account.closed(status: response.status.code, isWhole: false))
             logger.debug("an answer broke off", metadata: ["request_id": "\(requestID)", "error": "\(error)"])
             throw AnswerBrokenOff()
         }
         await scope.end()
+        observer?.answered(account.closed(status: response.status.code, isWhole: true))
     }
 
     private func respond(
-        to request: Request, on connection: ClientConnection, scope: RequestScope, requestID: String
+        to request: Request, on connection: ClientConnection, scope: RequestScope, account: RequestAccount,
+        requestID: String
     ) async throws -> Outcome {
         let path = request.uri.path
         // Who has no token learns nothing of what is there.
-        let caller = path == "/v1" || path.hasPrefix("/v1/") ? try await verify(request) : nil
+        let isGuarded = path == "/v1" || path.hasPrefix("/v1/") || (path == "/metrics" && options.metricsNeedToken)
+        let caller = isGuarded ? try await verify(request) : nil
+        account.note(caller)
         // Over HTTP/2 a WebSocket is asked for by an extended CONNECT (RFC 8441).
         let isWebSocket = request.method == .connect && request.head.extendedConnectProtocol == "websocket"
         switch table.find(isWebSocket ? .get : request.method, path) {
         case .nothing: throw RequestRefused.unknownRoute(path)
         case .otherMethods(let methods): throw RequestRefused.methodNotAllowed(methods)
         case .route(let route, let parameters):
+            account.note(route)
             return try await route.answer(
                 Exchange(
                     front: self, request: request, connection: connection, scope: scope, requestID: requestID,

@@ -18,30 +18,42 @@ public struct RESTFront: Sendable {
         FrontState.routes.map { ($0.method.rawValue, $0.pattern) }
     }
 
+    /// The patterns of all routes.
+    public static var routePatterns: [String] {
+        var patterns: [String] = []
+        for route in FrontState.routes where !patterns.contains(route.pattern) { patterns.append(route.pattern) }
+        return patterns
+    }
+
     let state: FrontState
 
     /// - Parameters:
     ///   - bodyHash: a keyed hash of a request, kept beside its idempotency key.
+    ///   - observer: hears of every request that was answered.
+    ///   - metrics: what `/metrics` answers, in Prometheus' text format.
     ///   - openAPIDocument: what `/openapi.yaml` answers.
     public init(
         service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
         options: RESTFrontOptions = RESTFrontOptions(),
-        openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument, logger: Logger
+        openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument, observer: (any RequestObserver)? = nil,
+        metrics: @escaping @Sendable (FrontLoad) async -> String = { _ in "" }, logger: Logger
     ) {
         self.init(
             service: service, verifier: verifier, bodyHash: bodyHash, options: options,
-            openAPIDocument: openAPIDocument, furtherRoutes: [], logger: logger)
+            openAPIDocument: openAPIDocument, furtherRoutes: [], observer: observer, metrics: metrics, logger: logger)
     }
 
     /// - Parameter furtherRoutes: what tests serve beside the contract.
     package init(
         service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
         options: RESTFrontOptions, openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument,
-        furtherRoutes: [Route], logger: Logger
+        furtherRoutes: [Route], observer: (any RequestObserver)? = nil,
+        metrics: @escaping @Sendable (FrontLoad) async -> String = { _ in "" }, logger: Logger
     ) {
         state = FrontState(
             service: service, verifier: verifier, bodyHash: bodyHash, options: options,
-            openAPIDocument: openAPIDocument, furtherRoutes: furtherRoutes, logger: logger)
+            openAPIDocument: openAPIDocument, furtherRoutes: furtherRoutes, observer: observer, metrics: metrics,
+            logger: logger)
     }
 
     /// The front as a service: binds its address when it runs, and on graceful shutdown ends waits
@@ -53,8 +65,7 @@ public struct RESTFront: Sendable {
     public func server(onListening: @escaping @Sendable (Int) async -> Void = { _ in }) throws -> any Service {
         let tls = try state.options.tls.map { try NIOSSLContext(configuration: $0.configuration()) }
         return Server(
-            childChannelSetup: FrontChannel(
-                front: state, places: Places(state.options.maximumConnections), tls: tls),
+            childChannelSetup: FrontChannel(front: state, places: state.connections, tls: tls),
             configuration: ServerConfiguration(
                 address: .hostname(state.options.host, port: state.options.port), serverName: nil, backlog: 1024),
             onServerRunning: { channel in await onListening(channel.localAddress?.port ?? 0) },

@@ -8,6 +8,8 @@ public struct RESTFrontOptions: Sendable {
     /// Origins of browser pages, exactly as browsers send them (`https://example.org`), that may attach
     /// over WebSocket beside the service's own.
     public var allowedOrigins: [String] = []
+    /// Whether `/metrics` answers only those who show a token.
+    public var metricsNeedToken = true
     /// Connections above this are answered 503 and closed.
     public var maximumConnections = 10_000
     /// Requests that wait for something at a time; above this they are answered 429.

@@ -25,6 +25,7 @@ extension Launcher {
             return
         }
         lastLaunch = cordon_boottime_ns()
+        if queue.isEmpty && !pool.prepared.isEmpty { pool.hits += 1 } else { pool.misses += 1 }
         queue.append(QueuedLaunch(connection: connection, assignment: assignment, answer: answer))
         serveQueue()
         refill()

@@ -189,6 +189,11 @@ public final class Launcher {
             } catch let failure as Failure {
                 channel.send(failure, request: request)
             }
+        case .poolStatus:
+            channel.send(
+                PoolCounts(
+                    wanted: UInt64(max(0, configuration.poolSize)), prepared: UInt64(pool.prepared.count),
+                    hits: pool.hits, misses: pool.misses), request: request)
         case .shutDown:
             guard isRoot else { throw Failure(.permissionDenied, "only root may shut down") }
             shutDown()

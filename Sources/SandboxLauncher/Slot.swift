@@ -67,6 +67,9 @@ struct QueuedLaunch {
 final class SlotPool {
     fileprivate(set) var building = 0
     private(set) var prepared: [String: Slot] = [:]
+    /// Launches that found a prepared sandbox, and those that had to wait for one.
+    var hits: UInt64 = 0
+    var misses: UInt64 = 0
 
     fileprivate func moved(_ slot: Slot, from old: Slot.State) {
         if case .building = old { building -= 1 }

@@ -142,7 +142,7 @@ public final class LocalHost: SandboxHost {
         return nil
     }
 
-    private func withTimeout<Value: Sendable>(
+    func withTimeout<Value: Sendable>(
         _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         try await withThrowingTaskGroup(of: Value.self) { group in

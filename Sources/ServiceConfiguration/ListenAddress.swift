@@ -26,8 +26,22 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         self.init(host: String(host), port: Int(port))
     }
 
-    public var description: String { authority(port: port) }
+    /// The host that clients on this machine reach it by: loopback, where it listens on every address.
+    public var clientHost: String {
+        switch host {
+        case "0.0.0.0": "127.0.0.1"
+        case "::": "::1"
+        default: host
+        }
+    }
 
-    /// The address as URLs spell it, with the port that was bound.
-    public func authority(port: Int) -> String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    /// Whether nobody but this machine reaches it.
+    public var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+
+    public var description: String { Self.authority(host, port) }
+
+    /// A host and a port as URLs spell them.
+    public static func authority(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 }

@@ -15,6 +15,15 @@ public struct ServiceConfiguration: Sendable {
     /// nil: as many as there may be connections, up to 8,192.
     public var maximumWaits: Int?
 
+    /// Origins of browser pages that may attach over WebSocket, as browsers send them.
+    public var allowedOrigins: [String] = []
+    public var tls = TLSMode.off
+    /// With `files`: the server's certificate and those that lead to its root.
+    public var tlsCertificate: String?
+    public var tlsKey: String?
+    /// With `development-ca`: further names of the server.
+    public var tlsNames: [String] = []
+
     // MARK: Sandboxes
 
     public var policyDirectory: String?
@@ -37,6 +46,9 @@ public struct ServiceConfiguration: Sendable {
     // MARK: Operations
 
     public var logLevel = LogLevel.info
+    public var logFormat = LogFormat.text
+    public var logsAccess = false
+    public var metricsAuth = MetricsAuth.token
 
     public init() {}
 
@@ -44,11 +56,31 @@ public struct ServiceConfiguration: Sendable {
     public var stateDirectory: String { "\(dataDirectory)/service" }
 }
 
+/// Whether the REST port speaks TLS, and who vouches for it.
+public enum TLSMode: String, Sendable, CaseIterable {
+    case off
+    case files
+    case developmentCA = "development-ca"
+}
+
 /// How layers are mounted; the order is that of the launcher's numbers for them.
 public enum OverlayMethod: String, Sendable, CaseIterable {
     case auto
     case descriptors
     case attachedClones = "attached-clones"
+}
+
+/// What a line of the log looks like.
+public enum LogFormat: String, Sendable, CaseIterable {
+    case text
+    /// One object on each line.
+    case json
+}
+
+/// Who may read `/metrics`.
+public enum MetricsAuth: String, Sendable, CaseIterable {
+    case token
+    case none
 }
 
 /// The least severe thing that is logged.

@@ -89,6 +89,8 @@ public enum MessageType: UInt16, Sendable {
     case inventoryList = 15
     case forget = 16
     case shutDown = 17
+    case poolStatus = 18
+    case poolCounts = 19
 
     // service → shim, and its answers
     case shimStatus = 20

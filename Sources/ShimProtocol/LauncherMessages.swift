@@ -220,6 +220,46 @@ public struct InventoryList: Message {
     public init(from reader: inout WireReader) throws(WireError) { items = try reader.values() }
 }
 
+/// service → launcher: how the pool stands.
+public struct PoolStatus: Message {
+    public static let type = MessageType.poolStatus
+    public init() {}
+    public func encode(into writer: inout WireWriter) {}
+    public init(from reader: inout WireReader) throws(WireError) {}
+}
+
+/// launcher → service: the pool, and what launches found since the launcher started.
+public struct PoolCounts: Message, Hashable {
+    public static let type = MessageType.poolCounts
+    /// How many are to be kept prepared, and are.
+    public var wanted: UInt64
+    public var prepared: UInt64
+    /// Launches that found a prepared sandbox, and those that had to wait for one.
+    public var hits: UInt64
+    public var misses: UInt64
+
+    public init(wanted: UInt64, prepared: UInt64, hits: UInt64, misses: UInt64) {
+        self.wanted = wanted
+        self.prepared = prepared
+        self.hits = hits
+        self.misses = misses
+    }
+
+    public func encode(into writer: inout WireWriter) {
+        writer.put(wanted)
+        writer.put(prepared)
+        writer.put(hits)
+        writer.put(misses)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        wanted = try reader.integer()
+        prepared = try reader.integer()
+        hits = try reader.integer()
+        misses = try reader.integer()
+    }
+}
+
 /// service → launcher: remove what is kept of an ended sandbox.
 public struct Forget: Message {
     public static let type = MessageType.forget

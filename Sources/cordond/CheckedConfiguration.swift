@@ -1,13 +1,16 @@
 import CLinux
 import Glibc
 import LinuxSystem
+import ServerCertificates
 import ServiceConfiguration
 
 /// A configuration that this machine can serve with.
 struct CheckedConfiguration: Sendable {
     let values: ServiceConfiguration
     let account: ServiceAccount
-    /// What the machine doesn't allow as much of as is usual.
+    /// With `tls: files`, what the files hold.
+    let identity: ServerIdentity?
+    /// What the operator should know of.
     let notes: [String]
 
     /// Raises this process's descriptor limit. Throws `ConfigurationRefused`, with everything that the
@@ -23,9 +26,16 @@ struct CheckedConfiguration: Sendable {
         if let path = loaded.values.policyDirectory, (try? Directory(path: path)) == nil {
             problems.append(loaded.problem(with: "policy_dir", "names no directory: \(path)"))
         }
+        let identity = Self.readIdentity(loaded, problems: &problems, notes: &notes)
+        if loaded.values.tls == .off, !loaded.values.listen.isLoopback {
+            notes.append(
+                "listen is \(loaded.values.listen), which other machines may reach, and tls is off: "
+                    + "tokens, code and output can be read and changed on the way")
+        }
         guard problems.isEmpty, let account else { throw ConfigurationRefused(problems) }
         self.values = loaded.values
         self.account = account
+        self.identity = identity
         self.notes = notes
     }
 }

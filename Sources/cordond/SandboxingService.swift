@@ -14,25 +14,31 @@ import ShimProtocol
 struct SandboxingService {
     static let defaultCPUWeight: UInt32 = 125
 
-    let configuration: ServiceConfiguration
-    /// What is smaller than usual on this machine.
-    let notes: [String]
+    private let configuration: ServiceConfiguration
+    private let checked: CheckedConfiguration
     /// Held for as long as the service lives: no other serves the same data.
-    let lock: SharedDescriptor
+    private let lock: SharedDescriptor
+
+    init(_ checked: CheckedConfiguration, lock: SharedDescriptor) {
+        self.checked = checked
+        self.lock = lock
+        configuration = checked.values
+    }
 
     /// Serves until it is told to stop.
     func serve() async throws {
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        let logger = makeLogger()
-        for note in notes { logger.warning("\(note)") }
+        let observation = Observation(configuration)
+        let logger = observation.logger
+        for note in checked.notes { logger.warning("\(note)") }
         let host = try makeHost(logger)
         let state = configuration.stateDirectory
-        let catalog = try Catalog(directory: state, logger: logger)
+        let catalog = try Catalog(directory: state, logger: logger) { observation.metrics.committed(after: $0) }
         let verifier = TokenVerifier(records: catalog.tokens)
         var limits = EngineLimits()
         limits.maxSandboxes = configuration.maximumSandboxes
         limits.retention = .seconds(configuration.retentionSeconds)
-        let engine = Engine(host: host, records: catalog.records, limits: limits, logger: logger)
+        let engine = Engine(
+            host: host, records: catalog.records, limits: limits, observer: observation.metrics, logger: logger)
 
         // Everything that lived before is known before the first request is taken.
         let hosting = Task { await host.run() }
@@ -40,14 +46,18 @@ struct SandboxingService {
 
         let hasher = try BodyHasher(directory: state)
         let ports = PortMemory(directory: state)
+        let tls = try ServerTLS.establish(configuration, files: checked.identity)
         let front = RESTFront(
             service: engine, verifier: VerifierAdapter(verifier: verifier), bodyHash: { hasher.hash($0) },
-            options: try frontOptions(ports), logger: logger)
+            options: try frontOptions(ports, tls), observer: observation.requests,
+            metrics: { await observation.exposition(of: engine, on: host, front: $0) }, logger: logger)
         let server = try front.server { port in
             do {
                 try ports.remember(port, for: configuration.listen)
-                let url = "http://\(configuration.listen.authority(port: port))"
-                _ = try await Credentials.establish(in: state, url: url, verifier: verifier)
+                let host = tls?.host(for: configuration.listen) ?? configuration.listen.clientHost
+                let url = "\(tls == nil ? "http" : "https")://\(ListenAddress.authority(host, port))"
+                _ = try await Credentials.establish(
+                    in: state, url: url, caCertificate: tls?.caCertificate, verifier: verifier)
                 logger.notice(
                     "cordond serves", metadata: ["url": "\(url)", "credentials": "\(state)/credentials.json"])
             } catch { logger.critical("the credentials could not be written: \(error)") }
@@ -63,12 +73,6 @@ struct SandboxingService {
         withExtendedLifetime(lock) {}
     }
 
-    private func makeLogger() -> Logger {
-        var logger = Logger(label: "cordond")
-        logger.logLevel = Logger.Level(rawValue: configuration.logLevel.rawValue) ?? .info
-        return logger
-    }
-
     private func makeHost(_ logger: Logger) throws -> LocalHost {
         try LocalHost(
             RuntimeConfiguration(
@@ -80,10 +84,13 @@ struct SandboxingService {
             logger: logger)
     }
 
-    private func frontOptions(_ ports: PortMemory) throws -> RESTFrontOptions {
+    private func frontOptions(_ ports: PortMemory, _ tls: ServerTLS?) throws -> RESTFrontOptions {
         var options = RESTFrontOptions()
         options.host = configuration.listen.host
         options.port = try ports.port(for: configuration.listen)
+        options.tls = tls?.front
+        options.metricsNeedToken = configuration.metricsAuth == .token
+        options.allowedOrigins = configuration.allowedOrigins
         if let maximum = configuration.maximumConnections { options.maximumConnections = maximum }
         if let maximum = configuration.maximumWaits { options.maximumWaits = maximum }
         return options

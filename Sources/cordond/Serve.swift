@@ -17,7 +17,7 @@ struct Serve: ParsableCommand {
         let lock = try installation.takeOver()
         try installation.startLauncher(arguments: Self.launcherArguments(checked.values))
         try installation.giveUpRights()
-        return SandboxingService(configuration: checked.values, notes: checked.notes, lock: lock)
+        return SandboxingService(checked, lock: lock)
     }
 
     private static func launcherArguments(_ values: ServiceConfiguration) -> [String] {

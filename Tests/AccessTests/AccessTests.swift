@@ -62,9 +62,14 @@ private final class Directory {
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions]
         #expect((mode as? Int) == 0o600)
         let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
-        #expect(Set((json as? [String: Any] ?? [:]).keys) == ["url", "grpc_url", "token_id", "token_secret"])
-        let moved = try await Credentials.establish(in: directory.path, url: "http://127.0.0.1:2", verifier: verifier)
+        #expect(
+            Set((json as? [String: Any] ?? [:]).keys) == [
+                "url", "grpc_url", "ca_certificate", "token_id", "token_secret",
+            ])
+        let moved = try await Credentials.establish(
+            in: directory.path, url: "https://127.0.0.1:2", caCertificate: "PEM", verifier: verifier)
         #expect(moved.tokenSecret == first.tokenSecret && moved.url.hasSuffix(":2"))
+        #expect(moved.caCertificate == "PEM")
         #expect(try Credentials.read(in: directory.path) == moved)
         try FileManager.default.removeItem(atPath: path)
         let fresh = try await Credentials.establish(in: directory.path, url: "u", verifier: verifier)

@@ -1,6 +1,8 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
+import ServerCertificates
 import Synchronization
 
 /// One request as the scripted server saw it.
@@ -26,13 +28,23 @@ final class ScriptedServer: Sendable {
     private let channel: any Channel
     let port: Int
 
+    /// - Parameter identity: with it the server speaks TLS.
     static func run(
-        _ script: @escaping @Sendable (SeenRequest) -> ScriptedAnswer, _ body: (ScriptedServer) async throws -> Void
+        as identity: ServerIdentity? = nil, _ script: @escaping @Sendable (SeenRequest) -> ScriptedAnswer,
+        _ body: (ScriptedServer) async throws -> Void
     ) async throws {
+        let tls = try identity.map { identity in
+            let chain = try NIOSSLCertificate.fromPEMBytes(identity.certificateChainPEM)
+            let key = try NIOSSLPrivateKey(bytes: identity.privateKeyPEM, format: .pem)
+            return try NIOSSLContext(
+                configuration: .makeServerConfiguration(
+                    certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key)))
+        }
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     try channel.pipeline.syncOperations.addHandler(ScriptHandler(script))
                 }

@@ -107,6 +107,8 @@ struct ContractTests {
             try await hold("GET", "/healthz", gives: 200)
             try await hold("GET", "/readyz", gives: 200)
             try await hold("GET", "/openapi.yaml", gives: 200)
+            try await hold("GET", "/metrics", gives: 200)
+            try await hold("GET", "/metrics", gives: 401)
             for (json, status) in [
                 ("{}", 201), (#"{"image":"x"}"#, 501), ("{", 400), (#"{"app":"a","name":"n"}"#, 409),
             ] {

@@ -122,6 +122,9 @@ final class Places: Sendable {
 
     init(_ total: Int) { self.total = total }
 
+    /// How many are taken.
+    var count: Int { taken.withLock { $0 } }
+
     func take() -> Bool {
         taken.withLock { taken in
             guard taken < total else { return false }

@@ -18,6 +18,14 @@ enum OperationRoutes {
         return try .json(HealthResponse(status: "ready"))
     }
 
+    static func metrics(_ exchange: Exchange) async -> Response {
+        let front = exchange.front
+        let text = await front.metrics(FrontLoad(connections: front.connections.count, waits: front.waits.count))
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
     static func contract(_ exchange: Exchange) -> Response {
         Response(
             status: .ok, headers: [.contentType: "application/yaml"],

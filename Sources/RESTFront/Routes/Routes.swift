@@ -8,6 +8,7 @@ extension FrontState {
     private static let operationRoutes: [Route] = [
         Route(.get, "/healthz") { try await OperationRoutes.health($0) },
         Route(.get, "/readyz") { try await OperationRoutes.readiness($0) },
+        Route(.get, "/metrics") { await OperationRoutes.metrics($0) },
         Route(.get, "/openapi.yaml") { OperationRoutes.contract($0) },
     ]
 

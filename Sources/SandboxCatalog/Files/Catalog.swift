@@ -11,13 +11,17 @@ public struct Catalog: Sendable {
 
     /// Opens both files in `directory` (which must exist), making or migrating them as needed.
     /// Throws `CatalogError`, among others for a file that a newer version wrote.
-    public init(directory: String, logger: Logger) throws {
+    ///
+    /// - Parameter onCommit: hears how long each commit to `live.db` took, its wait for the others included.
+    public init(
+        directory: String, logger: Logger, onCommit: @escaping @Sendable (Duration) -> Void = { _ in }
+    ) throws {
         let live = try DatabaseFile.pool(
             at: directory + "/live.db", durability: .process, migrator: LiveSchema.migrator)
         let catalog = try DatabaseFile.pool(
             at: directory + "/catalog.db", durability: .power, migrator: CatalogSchema.migrator)
         records = LiveRecords(
-            live: live, catalog: catalog, checkpointer: try Checkpointer(for: live), logger: logger)
+            live: live, catalog: catalog, checkpointer: try Checkpointer(for: live), onCommit: onCommit, logger: logger)
         tokens = TokenStore(catalog: catalog)
     }
 }

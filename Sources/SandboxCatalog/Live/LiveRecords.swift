@@ -17,19 +17,27 @@ public final class LiveRecords: SandboxRecords {
     let logger: Logger
     private let catalog: DatabasePool
     private let checkpointer: Checkpointer
+    private let onCommit: @Sendable (Duration) -> Void
     private let apps = Mutex<[AppName: AppID]>([:])
 
-    init(live: DatabasePool, catalog: DatabasePool, checkpointer: Checkpointer, logger: Logger) {
+    init(
+        live: DatabasePool, catalog: DatabasePool, checkpointer: Checkpointer,
+        onCommit: @escaping @Sendable (Duration) -> Void, logger: Logger
+    ) {
         self.live = live
         self.catalog = catalog
         self.checkpointer = checkpointer
+        self.onCommit = onCommit
         self.logger = logger
     }
 
     /// Runs `changes` in one transaction of `live.db`.
     func write<Value: Sendable>(_ changes: @Sendable @escaping (Database) throws -> Value) async throws -> Value {
+        let start = ContinuousClock.now
         defer { checkpointer.noteCommit() }
-        return try await live.write(changes)
+        let value = try await live.write(changes)
+        onCommit(ContinuousClock.now - start)
+        return value
     }
 
     public func node() async throws -> NodeName {

@@ -3,14 +3,16 @@ import SandboxModel
 
 extension Engine {
     public func create(_ spec: SandboxSpec, by caller: Caller, key: IdempotencyKey?) async throws -> SandboxSnapshot {
-        try await uncancelled("creating a sandbox") { [self] in
-            guard world.registry.isOpen else { throw CordonError.notRecovered }
-            guard let key else { return try await creation(of: spec, by: caller, key: nil) }
-            return try await gate.pass(KeyGate.Scope(key, caller)) {
-                switch try await world.records.outcome(of: key, by: caller, in: nil, at: world.clock.now()) {
-                case .new: try await creation(of: spec, by: caller, key: key)
-                case .existing(let id): try await earlier(id)
-                case .conflict: throw CordonError.keyConflict(key)
+        try await timed(world.observer.sandboxAsked) {
+            try await uncancelled("creating a sandbox") { [self] in
+                guard world.registry.isOpen else { throw CordonError.notRecovered }
+                guard let key else { return try await creation(of: spec, by: caller, key: nil) }
+                return try await gate.pass(KeyGate.Scope(key, caller)) {
+                    switch try await world.records.outcome(of: key, by: caller, in: nil, at: world.clock.now()) {
+                    case .new: try await creation(of: spec, by: caller, key: key)
+                    case .existing(let id): try await earlier(id)
+                    case .conflict: throw CordonError.keyConflict(key)
+                    }
                 }
             }
         }

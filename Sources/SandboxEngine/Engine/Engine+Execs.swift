@@ -5,15 +5,17 @@ extension Engine {
         _ spec: ExecSpec, in id: SandboxID, by caller: Caller, key: IdempotencyKey?
     ) async throws -> ExecSnapshot {
         let sandbox = try find(id)
-        return try await uncancelled("starting an exec") { [self] in
-            guard let key else { return try await sandbox.startExec(spec, by: caller, key: nil) }
-            return try await gate.pass(KeyGate.Scope(key, caller)) {
-                switch try await world.records.outcome(of: key, by: caller, in: id, at: world.clock.now()) {
-                case .new: return try await sandbox.startExec(spec, by: caller, key: key)
-                case .existing(let text):
-                    guard let exec = ExecID(text) else { throw CordonError.keyConflict(key) }
-                    return try await sandbox.earlierExec(exec)
-                case .conflict: throw CordonError.keyConflict(key)
+        return try await timed(world.observer.execAsked) {
+            try await uncancelled("starting an exec") { [self] in
+                guard let key else { return try await sandbox.startExec(spec, by: caller, key: nil) }
+                return try await gate.pass(KeyGate.Scope(key, caller)) {
+                    switch try await world.records.outcome(of: key, by: caller, in: id, at: world.clock.now()) {
+                    case .new: return try await sandbox.startExec(spec, by: caller, key: key)
+                    case .existing(let text):
+                        guard let exec = ExecID(text) else { throw CordonError.keyConflict(key) }
+                        return try await sandbox.earlierExec(exec)
+                    case .conflict: throw CordonError.keyConflict(key)
+                    }
                 }
             }
         }
@@ -108,9 +110,13 @@ extension Engine {
         let sandbox = try find(id)
         return try await world.boundary.during("writing to stdin") {
             _ = try await sandbox.exec(exec)
-            return try await world.host.writeStdin(
+            let state = try await world.host.writeStdin(
                 of: exec, in: id, offset: offset, bytes: bytes, end: end,
                 upTo: min(max(limit, .zero), world.limits.maxWait))
+            // What others wrote beyond is theirs.
+            let accepted = min(state.accepted, offset + UInt64(bytes.count))
+            world.observer.stdinAccepted(bytes: accepted > offset ? Int(accepted - offset) : 0)
+            return state
         }
     }
 
@@ -126,7 +132,8 @@ extension Engine {
         let sandbox = try find(id)
         return try await world.boundary.during("opening output") {
             _ = try await sandbox.exec(exec)
-            return try await world.host.output(stream, of: exec, in: id)
+            return ObservedReader(
+                reader: try await world.host.output(stream, of: exec, in: id), observer: world.observer)
         }
     }
 

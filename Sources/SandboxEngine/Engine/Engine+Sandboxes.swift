@@ -49,6 +49,9 @@ extension Engine {
         }
     }
 
+    /// How many sandboxes are in each state.
+    public var population: SandboxPopulation { world.registry.population }
+
     public func readiness() async -> Readiness {
         guard world.registry.isOpen else { return Readiness(ready: false, reason: "recovery is not complete") }
         guard !world.journal.isFailing else { return Readiness(ready: false, reason: "the records can't be written") }

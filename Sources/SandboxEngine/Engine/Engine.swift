@@ -14,15 +14,16 @@ public final class Engine: SandboxService {
     /// - Parameters:
     ///   - host: The machine's side. Its reports are consumed by this engine alone.
     ///   - records: What survives the process.
+    ///   - observer: Hears of what happens, as numbers.
     public init(
         host: any SandboxHost, records: any SandboxRecords, limits: EngineLimits = EngineLimits(),
-        clock: any EngineClock = SystemClock(), logger: Logger
+        clock: any EngineClock = SystemClock(), observer: any ServiceObserver = Unobserved(), logger: Logger
     ) {
         let waiters = WaiterBudget(limit: limits.maxWaiters)
         world = World(
             host: host, records: records, clock: clock, limits: limits,
             journal: Journal(records: records, logger: logger), registry: Registry(), waiters: waiters,
-            boundary: ErrorBoundary(logger: logger), logger: logger)
+            boundary: ErrorBoundary(logger: logger), observer: observer, logger: logger)
         gate = KeyGate(waiters: waiters)
         runs = RunBook(mostHeldBytes: limits.maxRunBytes)
     }
@@ -40,5 +41,20 @@ public final class Engine: SandboxService {
         _ operation: String, _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         try await world.boundary.during(operation) { try await Task { try await work() }.value }
+    }
+
+    /// Runs `work` and reports how long it took, and the code that it was refused with, if it was.
+    func timed<Value>(
+        _ report: (ErrorCode?, Duration) -> Void, _ work: () async throws -> Value
+    ) async throws -> Value {
+        let start = ContinuousClock.now
+        do {
+            let value = try await work()
+            report(nil, ContinuousClock.now - start)
+            return value
+        } catch {
+            report((error as? CordonError)?.code ?? .internal, ContinuousClock.now - start)
+            throw error
+        }
     }
 }

@@ -11,5 +11,6 @@ struct World: Sendable {
     let registry: Registry
     let waiters: WaiterBudget
     let boundary: ErrorBoundary
+    let observer: any ServiceObserver
     let logger: Logger
 }

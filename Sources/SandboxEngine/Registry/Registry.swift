@@ -84,6 +84,19 @@ final class Registry: Sendable {
 
     func sandbox(_ id: SandboxID) -> Sandbox? { state.withLock { $0.byID[id] } }
 
+    /// How many there are in each state.
+    var population: SandboxPopulation {
+        var population = SandboxPopulation()
+        for sandbox in state.withLock({ $0.order }) {
+            switch sandbox.snapshot.status {
+            case .creating: population.creating += 1
+            case .running: population.running += 1
+            case .ended: population.ended += 1
+            }
+        }
+        return population
+    }
+
     /// The holder of a name, which may still be on its way.
     func holder(of name: SandboxName, in app: AppName) -> Sandbox? {
         state.withLock { state in state.names[NameKey(app: app, name: name)].flatMap { state.byID[$0] } }

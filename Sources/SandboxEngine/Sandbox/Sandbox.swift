@@ -81,6 +81,7 @@ actor Sandbox {
         detail: String? = nil
     ) -> [RecordChange] {
         lastEvent += 1
+        world.observer.happened(kind, because: ending?.reason)
         let event = SandboxEvent(
             number: lastEvent, at: at ?? world.clock.now(), kind: kind, exec: exec, ending: ending, detail: detail)
         let surplus = lastEvent - world.limits.maxEventsPerSandbox

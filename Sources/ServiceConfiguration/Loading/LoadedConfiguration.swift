@@ -62,6 +62,18 @@ public struct LoadedConfiguration: Sendable {
                     "doesn't go: exec_spool_mib (\(values.execSpoolMiB)) is more than "
                         + "sandbox_spool_mib (\(values.sandboxSpoolMiB))"))
         }
+        if values.tls == .files {
+            for (name, path) in [("tls_certificate", values.tlsCertificate), ("tls_key", values.tlsKey)]
+            where path == nil {
+                problems.append(problem(with: "tls", "is files: that takes \(name) as well"))
+            }
+        }
+        let uses: [(name: String, mode: TLSMode)] = [
+            ("tls_certificate", .files), ("tls_key", .files), ("tls_names", .developmentCA),
+        ]
+        for (name, mode) in uses where values.tls != mode && origins[name] != nil {
+            problems.append(problem(with: name, "is of no use: tls is \(values.tls.rawValue), not \(mode.rawValue)"))
+        }
         return problems
     }
 }

@@ -42,6 +42,42 @@ extension OptionKind where Value == String {
         "the name of an account", parse: { (1...64).contains($0.utf8.count) ? $0 : nil }, show: { .text($0) })
 }
 
+extension OptionKind where Value == String {
+    /// RFC 6454, 6.2: what browsers send, which spell hosts in lower case.
+    static let origin = OptionKind(
+        "http:// or https://, a host in lower case and perhaps a port", parse: { parseOrigin($0) }, show: { .text($0) })
+
+    private static func parseOrigin(_ text: String) -> String? {
+        guard let scheme = ["https://", "http://"].first(where: { text.hasPrefix($0) }) else { return nil }
+        var host = text.dropFirst(scheme.count)
+        if let port = host.lastIndex(of: ":"), !host.hasSuffix("]") {
+            guard UInt16(host[host.index(after: port)...]) != nil else { return nil }
+            host = host[..<port]
+        }
+        let isHost = host.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"/?#@*".utf8.contains($0) }
+        return !host.isEmpty && isHost && host == host.lowercased() ? text : nil
+    }
+
+    static let hostName = OptionKind(
+        "a DNS name or an IP address",
+        parse: { text in
+            (1...253).contains(text.utf8.count)
+                && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || ".-*:".contains($0)) } ? text : nil
+        }, show: { .text($0) })
+}
+
+extension OptionKind {
+    /// Up to 64 values of that kind.
+    static func list(of kind: OptionKind<String>) -> OptionKind where Value == [String] {
+        OptionKind(
+            rule: kind.rule, isList: true,
+            parse: { texts in
+                let values = texts.compactMap { kind.parse([$0]) }
+                return values.count == texts.count && texts.count <= 64 ? values : nil
+            }, show: { .list($0) })
+    }
+}
+
 extension OptionKind where Value == Int {
     static func integer(_ range: ClosedRange<Int>) -> OptionKind {
         OptionKind(

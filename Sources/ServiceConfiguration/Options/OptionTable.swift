@@ -41,6 +41,21 @@ public enum OptionTable {
         ServiceOption(
             "max_waits", \.maximumWaits, .optional(.integer(1...100_000)), unset: "8192, or max_connections if less",
             "The most requests that wait for something at a time, or follow a stream."),
+        ServiceOption(
+            "allowed_origins", \.allowedOrigins, .list(of: .origin), unset: "none",
+            "Origins of browser pages that may attach over WebSocket beside the service's own."),
+        ServiceOption(
+            "tls", \.tls, .choice,
+            "Whether the REST port speaks TLS, with a certificate from files or of a CA of the service's own."),
+        ServiceOption(
+            "tls_certificate", \.tlsCertificate, .optional(.absolutePath), unset: "none",
+            "With tls: files, the server's certificate and those that lead to its root, in PEM; read as root."),
+        ServiceOption(
+            "tls_key", \.tlsKey, .optional(.absolutePath), unset: "none",
+            "With tls: files, the certificate's unencrypted private key, in PEM; read as root."),
+        ServiceOption(
+            "tls_names", \.tlsNames, .list(of: .hostName), unset: "none",
+            "With tls: development-ca, names of the server beside localhost, the host's name and the listen address."),
     ]
 
     private static let sandboxes = [
@@ -80,6 +95,11 @@ public enum OptionTable {
     ]
 
     private static let operations = [
-        ServiceOption("log_level", \.logLevel, .choice, "The least severe messages that are logged.")
+        ServiceOption("log_level", \.logLevel, .choice, "The least severe messages that are logged, to stderr."),
+        ServiceOption("log_format", \.logFormat, .choice, "Lines for people, or a JSON object on each line."),
+        ServiceOption(
+            "access_log", \.logsAccess, .flag, "Log every request at info; otherwise they are logged at debug."),
+        ServiceOption(
+            "metrics_auth", \.metricsAuth, .choice, "Whether /metrics takes a token, as the API does, or none."),
     ]
 }
