@@ -15,6 +15,8 @@ final class FrontState: Sendable {
     let logger: Logger
     let table: RouteTable
     let waits: Places
+    /// What stalled WebSocket clients may hold of memory together, beyond a piece each.
+    let outboundRoom = OutboundRoom(limit: 256 << 20)
     private let date = HTTPDate()
 
     init(
@@ -93,7 +95,7 @@ final class FrontState: Sendable {
         acceptance.fields[.requestID] = requestID
         acceptance.fields[.date] = date.now()
         do {
-            let socket = try await WebSocketUpgrade.perform(acceptance, on: channel, client: client)
+            let socket = try await WebSocketUpgrade.perform(acceptance, on: channel, client: client, room: outboundRoom)
             do {
                 try await acceptance.session(socket)
                 await socket.close(.normal)
