@@ -39,8 +39,9 @@ package final class OutputPipe {
     /// The most that was handed on and may never have arrived: a reader tells what it gave to a
     /// socket, and a client that was cut off comes back to where its own bytes end.
     private static let mostUnderWay: UInt64 = 16 << 20
-    /// Bytes moved before anything else gets a turn.
+    /// Bytes moved before anything else gets a turn; a terminal's take ten times as long.
     private static let turn = 4 << 20
+    private static let terminalTurn = 256 * 1024
     private static let smallPipe: UInt64 = 256 * 1024
 
     let stream: OutputStream
@@ -120,7 +121,7 @@ package final class OutputPipe {
         }
         guard let spool else { return }
         let before = spool.end
-        var left = Self.turn
+        var left = source.isTerminal ? Self.terminalTurn : Self.turn
         var isOver = false
         moving: while left > 0 {
             let held = spool.held

@@ -102,6 +102,9 @@ def what_programs_see():
     settings = complete(id, "stty", "-a", pty={})["stdout"]
     for word in ["isig", "icanon", "iexten", "echo", "echoe", "onlcr", "icrnl", "iutf8", "intr = ^C;", "eof = ^D;", "susp = ^Z;"]:
         assert re.search(rf"(?<![-\w]){re.escape(word)}", settings), f"{word} is not among {settings}"
+    strict = create(policy="strict")["id"]
+    same(complete(strict, "bash", "--norc", "-i", "-c", "stty size; tty; sleep 9 & kill %1; wait", pty={"term": "dumb"})["stdout"].split("\r\n")[:2],
+         ["24 80", "/dev/pts/0"], "under the strict policy")
     # Only the three, and whatever the program opened itself.
     same(complete(id, "python3", "-c", "import os; print(sorted(os.listdir('/proc/self/fd')))", pty={})["stdout"],
          "['0', '1', '2', '3']\r\n", "descriptors")
@@ -188,7 +191,7 @@ def job_control():
     screen.ask("echo status $?", "\nstatus 0\r\n")
     # In the background it may not read.
     screen.ask("cat &", r"\[1\] \d+\r\n")
-    screen.ask("jobs", r"Stopped +cat\r\n")
+    screen.ask("until jobs -s | grep -q cat; do sleep 0.02; done; echo stopped", "\nstopped\r\n")
     screen.ask("kill -9 %1; wait; echo gone", "\ngone\r\n")
     screen.type("exit 5\n")
     same(ending(screen.path)["exit_code"], 5, "the shell's status")
@@ -289,9 +292,11 @@ def ends_of_input():
         wanted = complete(id, "od", "-An", "-c", stdin=read.decode())["stdout"].replace("\n", "\r\n")
         same(screen.end().decode().split("ready\r\n")[1], wanted, f"after {typed!r}")
         same(expect(call("POST", screen.path + f"/stdin?offset=0", data=typed, headers=OCTETS), 200).json()["closed"], True, "closed")
-    # A shell whose line editor reads characters by itself knows it too.
+    # A shell whose line editor reads characters by itself knows it too, at its prompt: between two
+    # lines its terminal is in line mode, and what is typed as an end then is none when it reads on.
     screen = bash(id)
-    screen.type("echo a\n", eof=True)
+    screen.ask("echo a", "\na\r\nready> ")
+    screen.type(b"", eof=True)
     same(ending(screen.path)["exit_code"], 0, "bash")
     screen.end()
     # Without stdin there is its end at once; with it, by offset, a repeat is known.
