@@ -21,6 +21,8 @@ final class FrontState: Sendable {
     let observer: (any RequestObserver)?
     /// What `/metrics` answers.
     let metrics: @Sendable (FrontLoad) async -> String
+    /// What stalled WebSocket clients may hold of memory together, beyond a piece each.
+    let outboundRoom = OutboundRoom(limit: 256 << 20)
     private let date = HTTPDate()
 
     init(
@@ -117,7 +119,7 @@ final class FrontState: Sendable {
         acceptance.fields[.requestID] = requestID
         acceptance.fields[.date] = date.now()
         do {
-            let socket = try await WebSocketUpgrade.perform(acceptance, on: channel, client: client)
+            let socket = try await WebSocketUpgrade.perform(acceptance, on: channel, client: client, room: outboundRoom)
             do {
                 try await acceptance.session(socket)
                 await socket.close(.normal)

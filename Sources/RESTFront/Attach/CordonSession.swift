@@ -57,19 +57,20 @@ struct CordonSession: Sendable {
     private func pump(_ attached: AttachedStream) async throws -> Part {
         let name = attached.stream.name
         let pump = OutputPump(
-            attached: attached, headroom: AttachProtocol.headerBytes, waitStep: attachment.waitStep, exit: exit
-        ) { item, onSent in
-            switch item {
-            case .bytes(var buffer, let offset):
-                buffer.setInteger(attached.stream.rawValue, at: buffer.readerIndex)
-                buffer.setInteger(offset, at: buffer.readerIndex + 1)
-                try await socket.send(buffer, onSent: onSent)
-            case .gap(let from, let to): try await send(.gap(name, from: from, to: to))
-            case .end(let offset): try await send(.end(name, offset: offset))
-            }
-        }
+            attached: attached, header: { Self.header(attached.stream, $0) }, waitStep: attachment.waitStep, exit: exit,
+            send: { item, onSent in
+                switch item {
+                case .message(let bytes): try await socket.send(bytes, onSent: onSent)
+                case .gap(let from, let to): try await send(.gap(name, from: from, to: to))
+                case .end(let offset): try await send(.end(name, offset: offset))
+                }
+            })
         try await pump.run()
         return .stream
+    }
+
+    private static func header(_ stream: OutputStream, _ offset: UInt64) -> [UInt8] {
+        [stream.rawValue] + stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: offset >> UInt64($0)) }
     }
 
     /// Serves what the client says as it comes: a signal doesn't wait behind stdin that nobody reads.

@@ -78,12 +78,12 @@ struct KubernetesSession: Sendable {
     }
 
     private func pump(_ attached: AttachedStream) async throws -> Part {
-        let pump = OutputPump(attached: attached, headroom: 1, waitStep: attachment.waitStep, exit: exit) {
-            item, onSent in
-            guard case .bytes(var buffer, _) = item else { return }
-            buffer.setInteger(attached.stream.rawValue, at: buffer.readerIndex)
-            try await socket.send(buffer, onSent: onSent)
-        }
+        let pump = OutputPump(
+            attached: attached, header: { _ in [attached.stream.rawValue] }, waitStep: attachment.waitStep, exit: exit,
+            send: { item, onSent in
+                guard case .message(let bytes) = item else { return }
+                try await socket.send(bytes, onSent: onSent)
+            })
         try await pump.run()
         return .stream
     }

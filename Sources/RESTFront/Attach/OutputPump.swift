@@ -6,8 +6,8 @@ import SandboxModel
 struct OutputPump: Sendable {
     /// What a subprotocol makes of a stream.
     enum Item: Sendable {
-        /// `headroom` bytes for the subprotocol, then bytes of the stream from `offset` on.
-        case bytes(ByteBuffer, offset: UInt64)
+        /// The subprotocol's header and bytes of the stream: a message as it is.
+        case message(ByteBuffer)
         case gap(from: UInt64, to: UInt64)
         case end(UInt64)
     }
@@ -16,7 +16,8 @@ struct OutputPump: Sendable {
     static let grace: Duration = .seconds(2)
 
     let attached: AttachedStream
-    let headroom: Int
+    /// What a message begins with whose first byte of the stream is at this offset.
+    let header: @Sendable (_ offset: UInt64) -> [UInt8]
     let waitStep: Duration
     let exit: ExitSignal
     /// Sends an item; calls what it is given, if anything, when the last byte is on the wire.
@@ -38,18 +39,23 @@ struct OutputPump: Sendable {
     }
 
     private func pump(_ progress: AsyncStream<UInt64>.Continuation) async throws {
+        let buffers = PieceBuffers()
         var offset = attached.start
         while true {
-            switch try await attached.pieces.read(at: offset, headroom: headroom) {
+            let header = header(offset)
+            switch try await attached.pieces.read(at: offset, behind: header, in: buffers) {
             case .bytes(let buffer):
-                let start = offset
-                offset += UInt64(buffer.readableBytes - headroom)
-                try await send(.bytes(buffer, offset: start)) { [offset] in progress.yield(offset) }
+                offset += UInt64(buffer.readableBytes - header.count)
+                try await send(.message(buffer)) { [offset] in
+                    progress.yield(offset)
+                    buffers.giveBack(buffer)
+                }
             case .gap(let first):
                 try await send(.gap(from: offset, to: first), nil)
                 offset = first
             case .end: return try await send(.end(offset), nil)
             case .upToDate:
+                buffers.forget()
                 guard try await more(beyond: offset) else { return }
             }
         }

@@ -19,14 +19,15 @@ package final class WebSocketConnection: Sendable {
     package let messages: AsyncStream<WebSocketMessage>
     /// Whether the service shuts down, in which case the messages end as well.
     let client: ClientConnection
-    let credit = OutboundCredit(limit: WebSocketConnection.creditBytes)
+    let credit: OutboundCredit
     private let channel: any Channel
     private let handler: NIOLoopBound<WebSocketHandler>
 
     init(
         channel: any Channel, client: ClientConnection, messages: AsyncStream<WebSocketMessage>,
-        handler: NIOLoopBound<WebSocketHandler>
+        handler: NIOLoopBound<WebSocketHandler>, room: OutboundRoom
     ) {
+        credit = OutboundCredit(limit: Self.creditBytes, room: room)
         self.channel = channel
         self.client = client
         self.messages = messages

@@ -69,10 +69,10 @@ package final class WebSocketHandler: ChannelDuplexHandler {
     }
 
     /// The connection's other face.
-    func makeConnection(on channel: any Channel) -> WebSocketConnection {
+    func makeConnection(on channel: any Channel, room: OutboundRoom) -> WebSocketConnection {
         let made = WebSocketConnection(
             channel: channel, client: client, messages: messages,
-            handler: NIOLoopBound(self, eventLoop: channel.eventLoop))
+            handler: NIOLoopBound(self, eventLoop: channel.eventLoop), room: room)
         connection = made
         return made
     }

@@ -9,12 +9,12 @@ enum WebSocketUpgrade {
 
     /// Answers the handshake and takes HTTP out of the connection. The request loop gets nothing more.
     static func perform(
-        _ acceptance: WebSocketAcceptance, on channel: any Channel, client: ClientConnection
+        _ acceptance: WebSocketAcceptance, on channel: any Channel, client: ClientConnection, room: OutboundRoom
     ) async throws -> WebSocketConnection {
         try await channel.eventLoop.flatSubmit {
             do {
                 return client.isStream
-                    ? try openStream(acceptance, channel, client) : try upgrade(acceptance, channel, client)
+                    ? try openStream(acceptance, channel, client, room) : try upgrade(acceptance, channel, client, room)
             } catch {
                 return channel.eventLoop.makeFailedFuture(error)
             }
@@ -22,11 +22,12 @@ enum WebSocketUpgrade {
     }
 
     private static func upgrade(
-        _ acceptance: WebSocketAcceptance, _ channel: any Channel, _ client: ClientConnection
+        _ acceptance: WebSocketAcceptance, _ channel: any Channel, _ client: ClientConnection,
+        _ room: OutboundRoom
     ) throws -> EventLoopFuture<WebSocketConnection> {
         let pipeline = channel.pipeline.syncOperations
         let handler = WebSocketHandler(client: client, limits: acceptance.limits)
-        let socket = handler.makeConnection(on: channel)
+        let socket = handler.makeConnection(on: channel, room: room)
         let decoder = try pipeline.context(name: HTTP1Pipeline.decoder)
         try pipeline.addHandler(handler, position: .after(decoder.handler))
         let removals = (HTTP1Pipeline.upper + [HTTP1Pipeline.encoder]).map { pipeline.removeHandler(name: $0) }
@@ -54,11 +55,12 @@ enum WebSocketUpgrade {
 
     /// RFC 8441: the answer is 200, and the stream stays open both ways.
     private static func openStream(
-        _ acceptance: WebSocketAcceptance, _ channel: any Channel, _ client: ClientConnection
+        _ acceptance: WebSocketAcceptance, _ channel: any Channel, _ client: ClientConnection,
+        _ room: OutboundRoom
     ) throws -> EventLoopFuture<WebSocketConnection> {
         let pipeline = channel.pipeline.syncOperations
         let handler = WebSocketHandler(client: client, limits: acceptance.limits)
-        let socket = handler.makeConnection(on: channel)
+        let socket = handler.makeConnection(on: channel, room: room)
         let head = HTTPResponse(status: .ok, headerFields: acceptance.fields)
         try pipeline.context(name: HTTP2Pipeline.guardian)
             .writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
