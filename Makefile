@@ -19,7 +19,7 @@ PACKAGES := \
 
 # Suites that make sandboxes, or other things of the kernel's, for real: they run as root and one
 # after the other. A new suite joins them by its target's name; every other suite is pure.
-KERNEL_SUITES := ^(Service|Survival|Isolation|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher)[A-Za-z]*Tests[./]
+KERNEL_SUITES := ^(Service|Survival|Isolation|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher)Tests[./]
 # Tests that run side by side hold more descriptors than the usual soft limit of 1024 allows.
 TESTS := NO_COLOR=1 prlimit --nofile=$(shell ulimit -Hn):$(shell ulimit -Hn) $(PRODUCTS)/cordonPackageTests.xctest --testing-library swift-testing
 
