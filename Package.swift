@@ -32,6 +32,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
@@ -92,7 +93,8 @@ let package = Package(
             ],
             // A link to the contract at the top of the repository, compiled in: cordond is one file.
             resources: [.embedInCode("openapi.yaml")]),
-        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1]),
+        .target(
+            name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1, nioWebSocket]),
 
         // Layer 5: parse, wire, run.
         .executableTarget(
@@ -112,7 +114,7 @@ let package = Package(
             name: "cordon-shim", dependencies: ["SandboxShim"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
         .executableTarget(
-            name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser],
+            name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser, nioCore],
             linkerSettings: staticFoundation),
 
         // Tests drive the real service; the programs must be built beside them.
@@ -144,7 +146,8 @@ let package = Package(
             ],
             resources: [.copy("Programs")]),
         .testTarget(
-            name: "CordonClientTests", dependencies: ["CordonClient", "CordonAPI", nioCore, nioPosix, nioHTTP1]),
+            name: "CordonClientTests",
+            dependencies: ["CordonClient", "CordonAPI", nioCore, nioPosix, nioHTTP1, nioWebSocket]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -40,20 +40,23 @@ struct HTTPTransport: Sendable {
 
     private typealias Channel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
 
-    private func connect() async throws -> Channel {
+    /// A new connection with what `initialize`, on its event loop, puts on it.
+    func connect<Output: Sendable>(
+        _ initialize: @escaping @Sendable (any NIOCore.Channel) throws -> Output
+    ) async throws -> Output {
         do {
             return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connectTimeout(.seconds(5))
                 .connect(host: host, port: port) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        return try Channel(wrappingChannelSynchronously: channel)
-                    }
+                    channel.eventLoop.makeCompletedFuture { try initialize(channel) }
                 }
         } catch {
             throw ConnectionLost(reason: "\(host):\(port): \(error)")
         }
     }
+
+    /// The fields that every request carries.
+    var hostField: (String, String) { ("Host", "\(host):\(port)") }
 
     /// Sends `call`; gives the head and then each piece of the body to the closures, which see
     /// pieces no faster than they take them. Throws `ConnectionLost` when the answer isn't whole.
@@ -62,7 +65,10 @@ struct HTTPTransport: Sendable {
     func send(
         _ call: HTTPCall, onHead: (HTTPAnswer) async throws -> Void, onBody: (ByteBuffer) async throws -> Void
     ) async throws -> HTTPHeaders {
-        let channel = try await connect()
+        let channel = try await connect { channel in
+            try channel.pipeline.syncOperations.addHTTPClientHandlers()
+            return try Channel(wrappingChannelSynchronously: channel)
+        }
         var failure: (any Error)?
         do {
             return try await channel.executeThenClose { inbound, outbound in
@@ -102,7 +108,7 @@ struct HTTPTransport: Sendable {
 
     private func write(_ call: HTTPCall, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>) async throws
     {
-        var headers = HTTPHeaders([("Host", "\(host):\(port)"), ("Connection", "close")])
+        var headers = HTTPHeaders([hostField, ("Connection", "close")])
         for (name, value) in call.headers { headers.add(name: name, value: value) }
         if !call.body.isEmpty || call.method != .GET {
             headers.add(name: "Content-Length", value: String(call.body.count))
