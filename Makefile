@@ -14,8 +14,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # What building, testing and the demo use; the names are Debian's and Ubuntu's.
 PACKAGES := \
 	g++ make pkg-config libseccomp-dev libsqlite3-dev zlib1g-dev \
-	bash ca-certificates curl dpkg gcc gdb git jq nodejs openssl perl procps \
-	python3 python3-prometheus-client python3-requests python3-venv shellcheck strace
+	bash ca-certificates curl dpkg fish gcc gdb git jq nodejs openssl perl procps \
+	python3 python3-pexpect python3-prometheus-client python3-requests python3-venv shellcheck strace vim-tiny zsh
 
 # Suites that make sandboxes, or other things of the kernel's, for real: they run as root and one
 # after the other. A new suite joins them by its target's name; every other suite is pure.
@@ -76,15 +76,29 @@ format:
 bench: build
 	$(SUDO) python3 -B bench/bench.py $(PRODUCTS) $(BENCH_FLAGS)
 
+COMPLETIONS := share/bash-completion/completions/cordon share/zsh/site-functions/_cordon \
+	share/fish/vendor_completions.d/cordon.fish
+
+# What completes `cordon` in the shell $(1), where that looks for it.
+define install-completion
+	install -d $(DESTDIR)$(PREFIX)/$(dir $(2))
+	$(PRODUCTS)/cordon --generate-completion-script $(1) > $(DESTDIR)$(PREFIX)/$(2)
+
+endef
+
 # Run `make build` first, as yourself; installing needs root and builds nothing.
 install:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/systemd/system
 	install -s -m 755 $(addprefix $(PRODUCTS)/,cordond cordon-launcher cordon-shim cordon) $(DESTDIR)$(PREFIX)/bin
 	sed 's|@PREFIX@|$(PREFIX)|' packaging/cordond.service > $(DESTDIR)/etc/systemd/system/cordond.service
+	$(call install-completion,bash,$(word 1,$(COMPLETIONS)))
+	$(call install-completion,zsh,$(word 2,$(COMPLETIONS)))
+	$(call install-completion,fish,$(word 3,$(COMPLETIONS)))
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,cordond cordon-launcher cordon-shim cordon)
 	rm -f $(DESTDIR)/etc/systemd/system/cordond.service
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(COMPLETIONS))
 
 clean:
 	rm -rf .build

@@ -34,6 +34,7 @@ let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swi
 let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
@@ -100,7 +101,8 @@ let package = Package(
             ],
             // A link to the contract at the top of the repository, compiled in: cordond is one file.
             resources: [.embedInCode("openapi.yaml")]),
-        .target(name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1, nioSSL]),
+        .target(
+            name: "CordonClient", dependencies: ["CordonAPI", nioCore, nioPosix, nioHTTP1, nioSSL, nioWebSocket]),
 
         // Layer 5: parse, wire, run.
         .executableTarget(
@@ -122,7 +124,7 @@ let package = Package(
             name: "cordon-shim", dependencies: ["SandboxFiles", "SandboxShim"],
             swiftSettings: staticSwift, linkerSettings: staticLink),
         .executableTarget(
-            name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser],
+            name: "cordon", dependencies: ["CordonAPI", "CordonClient", argumentParser, nioCore],
             linkerSettings: staticFoundation),
 
         // Tests drive the real service; the programs must be built beside them.
@@ -162,7 +164,7 @@ let package = Package(
         .testTarget(
             name: "CordonClientTests",
             dependencies: [
-                "CordonClient", "CordonAPI", "ServerCertificates", nioCore, nioPosix, nioHTTP1, nioSSL,
+                "CordonClient", "CordonAPI", "ServerCertificates", nioCore, nioPosix, nioHTTP1, nioSSL, nioWebSocket,
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -27,6 +27,11 @@ public struct ExitStatus: Sendable, Hashable {
         }
     }
 
+    /// Of a command that the service refuses to start, since it can't be run.
+    public init(notStarted problem: Problem) {
+        self.init(code: 127, message: ClientError.refused(problem).description)
+    }
+
     private init(code: Int32, message: String?) {
         self.code = code
         self.message = message

@@ -34,21 +34,26 @@ struct HTTPTransport: Sendable {
 
     private typealias Channel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
 
-    private func connect() async throws -> Channel {
+    /// A new connection with what `initialize`, on its event loop, puts on it.
+    func connect<Output: Sendable>(
+        _ initialize: @escaping @Sendable (any NIOCore.Channel) throws -> Output
+    ) async throws -> Output {
         do {
             return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connectTimeout(.seconds(5))
                 .connect(host: address.host, port: address.port) { [tls] channel in
                     channel.eventLoop.makeCompletedFuture {
                         try tls?.secure(channel)
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        return try Channel(wrappingChannelSynchronously: channel)
+                        return try initialize(channel)
                     }
                 }
         } catch {
             throw ConnectionLost(reason: "\(address): \(error)")
         }
     }
+
+    /// The fields that every request carries.
+    var hostField: (String, String) { ("Host", "\(address)") }
 
     /// Sends `call`; gives the head and then each piece of the body to the closures, which see
     /// pieces no faster than they take them. Throws `ConnectionLost` when the answer isn't whole.
@@ -57,7 +62,10 @@ struct HTTPTransport: Sendable {
     func send(
         _ call: HTTPCall, onHead: (HTTPAnswer) async throws -> Void, onBody: (ByteBuffer) async throws -> Void
     ) async throws -> HTTPHeaders {
-        let channel = try await connect()
+        let channel = try await connect { channel in
+            try channel.pipeline.syncOperations.addHTTPClientHandlers()
+            return try Channel(wrappingChannelSynchronously: channel)
+        }
         var failure: (any Error)?
         do {
             return try await channel.executeThenClose { inbound, outbound in
@@ -91,15 +99,20 @@ struct HTTPTransport: Sendable {
             if let failure { throw failure }
             if error is CancellationError || error is ConnectionLost { throw error }
             // Trying again would not make a server the right one.
-            if let reason = ClientTLS.mistrust(error) { throw ClientError.untrusted("\(address): \(reason)") }
+            if let untrusted = mistrust(error) { throw untrusted }
             try Task.checkCancellation()
             throw ConnectionLost(reason: "\(error)")
         }
     }
 
+    /// What a server that isn't believed is told as; nil for other failures.
+    func mistrust(_ error: any Error) -> ClientError? {
+        ClientTLS.mistrust(error).map { .untrusted("\(address): \($0)") }
+    }
+
     private func write(_ call: HTTPCall, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>) async throws
     {
-        var headers = HTTPHeaders([("Host", "\(address)"), ("Connection", "close")])
+        var headers = HTTPHeaders([hostField, ("Connection", "close")])
         for (name, value) in call.headers { headers.add(name: name, value: value) }
         if !call.body.isEmpty || call.method != .GET {
             headers.add(name: "Content-Length", value: String(call.body.count))

@@ -1,68 +1,14 @@
 import CordonAPI
 import CordonClient
-import Foundation
-import Synchronization
 import Testing
 
 @Suite("The client")
 struct ClientTests {
-    /// Counts and keeps what a script saw.
-    final class Journal: Sendable {
-        private let requests = Mutex<[SeenRequest]>([])
-
-        func note(_ request: SeenRequest) -> Int {
-            requests.withLock {
-                $0.append(request)
-                return $0.count
-            }
-        }
-
-        var all: [SeenRequest] { requests.withLock { $0 } }
-    }
-
     private func client(_ server: ScriptedServer, patience: Duration = .seconds(30)) throws -> CordonClient {
         var client = try CordonClient(
             Credentials(url: "http://127.0.0.1:\(server.port)", tokenID: "id", tokenSecret: "secret"))
         client.patience = patience
         return client
-    }
-
-    @Test("a stream that breaks off again and again is put together byte for byte")
-    func resumes() async throws {
-        let bytes = (0..<100_003).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
-        let journal = Journal()
-        try await ScriptedServer.run { request in
-            let count = journal.note(request)
-            // One try in four finds nobody; the others break off somewhere.
-            if count.isMultiple(of: 4) { return .hangUp }
-            let offset = request.uri.split(separator: "offset=").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
-            let rest = Array(bytes[offset...])
-            return .answer(
-                headers: ["Cordon-Offset": String(offset), "Cordon-Dropped": "0"], body: rest,
-                trailers: rest.count <= 9001 ? ["Cordon-End": "100003"] : [:], cutAfter: rest.count > 9001 ? 9001 : nil)
-        } _: { server in
-            var received: [UInt8] = []
-            let end = try await client(server).follow(.stdout, of: "e", in: "sb-x") { received += $0 }
-            #expect(received == bytes)
-            #expect(end == 100_003)
-            #expect(journal.all.count > 11)
-            #expect(journal.all.allSatisfy { $0.headers["authorization"] == "Bearer id.secret" })
-        }
-    }
-
-    @Test("bytes that are gone are told of, and the rest follows")
-    func tellsGap() async throws {
-        try await ScriptedServer.run { request in
-            request.uri.contains("offset=0&")
-                ? .answer(headers: ["Cordon-Offset": "0", "Cordon-Dropped": "0"], body: [1, 2])
-                : .answer(headers: ["Cordon-Offset": "10", "Cordon-Dropped": "8", "Cordon-End": "12"], body: [3, 4])
-        } _: { server in
-            var received: [UInt8] = []
-            var gone: [UInt64] = []
-            try await client(server).follow(.stderr, of: "e", in: "sb-x", onGap: { gone.append($0) }) { received += $0 }
-            #expect(received == [1, 2, 3, 4])
-            #expect(gone == [8])
-        }
     }
 
     @Test("a start is repeated with the same id and key until the service answers")
@@ -95,31 +41,6 @@ struct ClientTests {
         }
     }
 
-    @Test("stdin is written by offset, a repeat included, and closed behind the last byte")
-    func feeds() async throws {
-        let journal = Journal()
-        let taken = Mutex<[UInt8]>([])
-        try await ScriptedServer.run { request in
-            let count = journal.note(request)
-            let offset = request.uri.split(separator: "offset=").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
-            let state = taken.withLock { taken in
-                taken += request.body.dropFirst(taken.count - offset)
-                return taken.count
-            }
-            // Every third write is taken, but its answer is lost.
-            if count.isMultiple(of: 3) { return .hangUp }
-            return .answer(body: Array(#"{"accepted":\#(state),"closed":\#(request.uri.contains("eof=true"))}"#.utf8))
-        } _: { server in
-            let pieces = (0..<20).map { index in [UInt8](repeating: UInt8(index), count: 100 + index) }
-            let (stream, source) = AsyncStream<[UInt8]>.makeStream()
-            for piece in pieces { source.yield(piece) }
-            source.finish()
-            try await client(server).feed(stream, to: "e", in: "sb-x")
-            #expect(taken.withLock { $0 } == pieces.flatMap { $0 })
-            #expect(journal.all.last?.uri.contains("eof=true") == true)
-        }
-    }
-
     @Test("a refusal isn't repeated and carries the problem")
     func reportsProblem() async throws {
         let journal = Journal()
@@ -130,7 +51,7 @@ struct ClientTests {
             _ = journal.note(request)
             return .answer(status: 404, headers: ["Content-Type": "application/problem+json"], body: problem)
         } _: { server in
-            let error = await #expect(throws: ClientError.self) { try await client(server).sandbox("x") }
+            let error = await #expect(throws: ClientError.self) { try await client(server).sandbox(.id("x")) }
             #expect(error?.description == "there is no sandbox x")
             #expect(journal.all.count == 1)
         }
@@ -140,28 +61,11 @@ struct ClientTests {
     func givesUp() async throws {
         var client = try CordonClient(Credentials(url: "http://127.0.0.1:1", tokenID: "i", tokenSecret: "s"))
         client.patience = .milliseconds(200)
-        let error = await #expect(throws: ClientError.self) { try await client.sandbox("x") }
+        let error = await #expect(throws: ClientError.self) { try await client.sandbox(.id("x")) }
         guard case .unreachable = error else {
             Issue.record("\(String(describing: error))")
             return
         }
-    }
-
-    @Test("credentials come from the path, the variables, or the file they name; nothing else is asked")
-    func findsCredentials() throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "cordon-\(UUID().uuidString).json").path
-        try Data(#"{"url":"http://a:1","grpc_url":"x","token_id":"i","token_secret":"s"}"#.utf8).write(
-            to: URL(filePath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        #expect(try Credentials.find(path: path, environment: [:]).tokenID == "i")
-        #expect(
-            try Credentials.find(environment: ["CORDON_CREDENTIALS": path, "CORDON_URL": "http://b:2"]).url
-                == "http://b:2")
-        let own = try Credentials.find(environment: [
-            "CORDON_TOKEN_ID": "x", "CORDON_TOKEN_SECRET": "y", "CORDON_CREDENTIALS": path,
-        ])
-        #expect(own.tokenID == "x" && own.tokenSecret == "y")
-        #expect(throws: ClientError.self) { try Credentials.find(path: "/nowhere", environment: [:]) }
     }
 
     @Test(
@@ -178,5 +82,18 @@ struct ClientTests {
         #expect(ExitStatus(result).code == status)
         let sandbox = EndResult(reason: "timed_out", exitCode: nil, signal: nil, waitStatus: nil, detail: nil, at: at)
         #expect(ExitStatus(result, sandbox: sandbox).code == (reason == "terminated" ? 124 : status))
+    }
+
+    @Test(
+        "a sandbox is named by id, name, or app and name",
+        arguments: [
+            ("sb-aaaaaaaaaaaaaaaaaaaaaaaaaa", .id("sb-aaaaaaaaaaaaaaaaaaaaaaaaaa")),
+            ("box", .name("box", app: "default")),
+            ("tools/box", .name("box", app: "tools")), ("sb-short", .name("sb-short", app: "default")), ("", nil),
+            ("a/b/c", nil), ("/box", nil), ("tools/", nil),
+        ] as [(String, SandboxReference?)])
+    func namesSandboxes(_ text: String, _ reference: SandboxReference?) {
+        #expect(SandboxReference(text) == reference)
+        if let reference { #expect(SandboxReference("\(reference)") == reference) }
     }
 }

@@ -106,6 +106,8 @@ struct Attachment: Sendable {
         var latest = exec
         while true {
             if let ending = latest.status.ending { return ending }
+            // A wait that is cancelled answers at once: without this the loop would spin until the exec ends.
+            try Task.checkCancellation()
             latest = try await service.wait(for: exec.id, in: exec.sandbox, upTo: waitStep)
         }
     }

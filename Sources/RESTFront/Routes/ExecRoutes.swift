@@ -68,7 +68,11 @@ enum ExecRoutes {
         let snapshot = try await exchange.waiting {
             async let fed: Void = feed(stdin, to: exec, in: id, by: service, step: step)
             var latest = started
-            while latest.status.ending == nil { latest = try await service.wait(for: exec, in: id, upTo: step) }
+            while latest.status.ending == nil {
+                // A wait that is cancelled answers at once.
+                try Task.checkCancellation()
+                latest = try await service.wait(for: exec, in: id, upTo: step)
+            }
             try? await fed
             return latest
         }

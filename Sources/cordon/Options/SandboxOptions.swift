@@ -16,7 +16,8 @@ struct SandboxOptions: ParsableArguments {
     @Option(help: "The most cores.") var cpu: Double?
     @Option(help: "The most memory, in MiB.") var memory: Double?
     @Option(help: "The most processes.") var pids: Int?
-    @Option(help: "The system call policy: default or strict.") var policy: String?
+    @Option(help: "The system call policy: default or strict.", completion: .list(["default", "strict"]))
+    var policy: String?
 
     func request(timeout: Double?) throws -> CreateSandboxRequest {
         var request = CreateSandboxRequest()
