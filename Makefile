@@ -14,7 +14,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # What building, testing and the demo use; the names are Debian's and Ubuntu's.
 PACKAGES := \
 	g++ make pkg-config libseccomp-dev libsqlite3-dev zlib1g-dev \
-	bash ca-certificates curl dpkg fish gcc gdb git jq nodejs openssl perl procps \
+	bash ca-certificates chromium curl dpkg fish gcc gdb git jq nodejs openssl perl procps \
 	python3 python3-pexpect python3-prometheus-client python3-requests python3-venv shellcheck strace vim-tiny zsh
 
 # Suites that make sandboxes, or other things of the kernel's, for real: they run as root and one

@@ -25,8 +25,6 @@ const uint64_t cordon_sandbox_namespaces =
 const int cordon_clone_newns = CLONE_NEWNS;
 const int cordon_clone_newuts = CLONE_NEWUTS;
 const int cordon_clone_newcgroup = CLONE_NEWCGROUP;
-const int cordon_clone_newnet = CLONE_NEWNET;
-const int cordon_clone_newuser = CLONE_NEWUSER;
 
 pid_t cordon_clone(uint64_t flags, int cgroup) {
     struct clone_args arguments = {.flags = flags, .exit_signal = SIGCHLD};

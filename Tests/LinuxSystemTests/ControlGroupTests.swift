@@ -150,26 +150,3 @@ struct ControlGroupTests {
         }
     }
 }
-
-@Suite("A sandbox's user namespace")
-struct UserNamespaceTests {
-    @Test(
-        "nothing can be nested in it, whatever kind of namespace",
-        arguments: [0x1000_0000, 0x2000_0000, 0x2_0000, 0x4000_0000, 0x0800_0000, 0x0400_0000, 0x0200_0000] as [Int32])
-    func nesting(_ kind: Int32) throws {
-        guard getuid() == 0 else { return }
-        let namespace = Descriptor(
-            owning: try check(cordon_user_namespace(0x7000_0000 + 65_536 * 32, 65_536), "user namespace"))
-        let child = forked()
-        if child == 0 {
-            guard cordon_setns(namespace.raw, cordon_clone_newuser) == 0 else { _exit(2) }
-            // The limit says ENOSPC; EPERM would only be a missing right.
-            _exit(cordon_unshare(kind) < 0 && errno == ENOSPC ? 0 : 1)
-        }
-        var status: Int32 = 0
-        #expect(waitpid(child, &status, 0) == child)
-        #expect(status == 0)
-    }
-
-    private func forked() -> pid_t { cordon_clone(0, -1) }
-}

@@ -60,7 +60,7 @@ int cordon_user_namespace(uid_t base, unsigned count);
 
 #define CORDON_NEWTIME 0x00000080
 extern const uint64_t cordon_sandbox_namespaces;
-extern const int cordon_clone_newns, cordon_clone_newuts, cordon_clone_newcgroup, cordon_clone_newnet, cordon_clone_newuser;
+extern const int cordon_clone_newns, cordon_clone_newuts, cordon_clone_newcgroup;
 
 /// Allows this process as many open files as it may have without asking for more rights; how many that is.
 int cordon_raise_descriptor_limit(void);

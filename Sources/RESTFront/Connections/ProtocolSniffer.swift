@@ -36,8 +36,11 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // No more will come: whatever it is, it is no preface.
-        if case .inputClosed? = event as? ChannelEvent { become(.http1, context) }
+        if case .inputClosed? = event as? ChannelEvent, !isDone {
+            // No more will come: whatever it is, it is no preface. Without a byte it is nothing.
+            guard bytes.readableBytes > 0 else { return context.close(promise: nil) }
+            return become(.http1, context, last: event)
+        }
         if event is ChannelShouldQuiesceEvent, !isDone { context.close(promise: nil) }
         context.fireUserInboundEventTriggered(event)
     }
@@ -55,7 +58,9 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    private func become(_ version: Version, _ context: ChannelHandlerContext) {
+    /// - Parameter last: what happened on the connection behind its bytes; told before this handler goes, which
+    ///   nothing reaches the others from afterwards.
+    private func become(_ version: Version, _ context: ChannelHandlerContext, last: Any? = nil) {
         guard !isDone else { return }
         isDone = true
         do {
@@ -65,6 +70,7 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
             return context.close(promise: nil)
         }
         if bytes.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(bytes)) }
+        if let last { context.fireUserInboundEventTriggered(last) }
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 

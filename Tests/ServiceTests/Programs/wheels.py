@@ -14,6 +14,9 @@ def need(*packages):
     folder = os.path.join(tempfile.gettempdir(), f"cordon-test-python-{os.getuid()}-{name}")
     if sys.prefix == folder:
         return
+    # Nobody else's, in a directory that everybody may write.
+    if os.path.lexists(folder) and os.lstat(folder).st_uid != os.getuid():
+        raise SystemExit(f"{folder} belongs to somebody else")
     with open(folder + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(folder + "/complete"):
