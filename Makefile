@@ -23,7 +23,7 @@ KERNEL_SUITES := ^(Service|Survival|Isolation|Leak|Limits|LinuxSystem|SandboxShi
 # Tests that run side by side hold more descriptors than the usual soft limit of 1024 allows.
 TESTS := NO_COLOR=1 prlimit --nofile=$(shell ulimit -Hn):$(shell ulimit -Hn) $(PRODUCTS)/cordonPackageTests.xctest --testing-library swift-testing
 
-.PHONY: all setup check-swift build build-tests demo test test-pure test-kernel lint format bench install \
+.PHONY: all setup check-swift build build-tests demo test test-pure test-kernel lint format contract bench install \
 	uninstall clean
 
 all: build
@@ -67,10 +67,14 @@ test-kernel: build-tests
 lint: setup
 	swift format lint --strict -r Sources Tests Package.swift
 	shellcheck examples/*.sh .ci/run
-	python3 -m py_compile bench/*.py
+	python3 -m py_compile bench/*.py Tests/Contract/*.py
 
 format:
 	swift format -i -r Sources Tests Package.swift
+
+# The running service against openapi.yaml, by schemathesis (from PyPI).
+contract: build
+	$(SUDO) python3 -B Tests/Contract/contract.py $(PRODUCTS)
 
 # BENCH_FLAGS=--help lists what can be chosen.
 bench: build

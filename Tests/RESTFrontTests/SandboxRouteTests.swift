@@ -96,6 +96,7 @@ struct SandboxRouteTests {
             #expect(String(decoding: try await lines.chunk().bytes, as: UTF8.self).contains("created"))
             async let streamed = front.ask(
                 "GET", path + "/events?follow=1", headers: ["Accept": "text/event-stream", "Last-Event-ID": "2"])
+            async let beyond = front.ask("GET", path + "/events?follow=true&after=99")
             _ = try await front.service.terminate(id)
             var rest = ""
             while case let bytes = try await lines.chunk().bytes, !bytes.isEmpty {
@@ -107,6 +108,8 @@ struct SandboxRouteTests {
             #expect(sent.text.hasPrefix("id: 3\nevent: ended\ndata: {"))
             let again = try await front.ask("GET", path + "/events?follow=true&after=3")
             #expect(again.status == 200 && again.body.isEmpty)
+            // Who asks for what comes after events that never were ends with the sandbox too.
+            #expect(try await beyond.body.isEmpty)
         }
     }
 

@@ -89,9 +89,12 @@ enum EventRoutes {
                     }
                     if finished { break }
                     let last = number
+                    let wasOver = try await service.sandbox(id).status.ending != nil
                     events = try await connection.whilePresent {
                         try await service.events(of: id, after: last, waitingUpTo: step)
                     }
+                    // Whoever asked for events beyond the last has seen none of its end.
+                    if events.isEmpty, wasOver { break }
                     if events.isEmpty, let heartbeat = form.heartbeat {
                         try await writer.write(ByteBuffer(bytes: heartbeat))
                     }

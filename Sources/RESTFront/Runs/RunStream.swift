@@ -111,7 +111,12 @@ struct RunStream: Sendable {
                 watchers.watch(sources[index].stream, sources[index].pieces.reader, beyond: sources[index].offset)
             }
             let interval = follower.exchange.front.options.heartbeat
-            let rang = try await follower.exchange.connection.whilePresent { await bell.wait(upTo: interval) }
+            let rang = try await follower.exchange.connection.whilePresent {
+                let rang = await bell.wait(upTo: interval)
+                // Cut short, it is neither a bell nor a pause: heartbeats would follow each other without end.
+                try Task.checkCancellation()
+                return rang
+            }
             if !rang { try await writer.write(ByteBuffer(string: form.heartbeat)) }
         }
     }
