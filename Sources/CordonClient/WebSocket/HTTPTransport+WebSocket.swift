@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import NIOWebSocket
 
 /// The two directions of an open WebSocket connection.
@@ -52,7 +53,10 @@ extension HTTPTransport {
                     }
                 }
             } catch {
-                if let failure, !(failure is ChannelError) { throw failure }
+                // What reading the connection came to isn't the body's own.
+                if let failure, !(failure is ChannelError || failure is IOError || failure is NIOSSLError) {
+                    throw failure
+                }
                 try Task.checkCancellation()
                 throw ConnectionLost(reason: "\(error)")
             }
