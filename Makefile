@@ -13,17 +13,23 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What building, testing and the demo use; the names are Debian's and Ubuntu's.
 PACKAGES := \
-	g++ make pkg-config libseccomp-dev libsqlite3-dev zlib1g-dev \
-	bash ca-certificates chromium curl dpkg fish gcc gdb git jq nodejs openssl perl procps \
-	python3 python3-pexpect python3-prometheus-client python3-requests python3-venv shellcheck strace vim-tiny zsh
+	g++ make pkg-config libseccomp-dev libsqlite3-dev libzstd-dev zlib1g-dev \
+	libjansson-dev libssl-dev libwebsockets-dev redis-tools \
+	bash bind9-dnsutils busybox-static ca-certificates chromium curl docker-registry dpkg fish gcc gdb git iproute2 jq mmdebstrap nftables nghttp2-client nodejs openssh-client openssl patch perl procps tar \
+	python3 python3-dnslib python3-dnspython python3-pexpect python3-prometheus-client python3-requests \
+	python3-venv rclone shellcheck skopeo strace umoci vim-tiny zsh zstd
 
-# Suites that make sandboxes, or other things of the kernel's, for real: they run as root and one
-# after the other. A new suite joins them by its target's name; every other suite is pure.
-KERNEL_SUITES := ^(Service|Survival|Isolation|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher)Tests[./]
+# Suites that make sandboxes, or other things of the kernel's, for real: they run as root, those of the service
+# beside all others, and in each of the two lanes one after the other. A new suite joins them by its target's name;
+# every other suite is pure.
+KERNEL_SUITES := ^(Service|ModalSDK|Survival|Isolation|Layer|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher)Tests[./]
+SERVICE_SUITES := ^ServiceTests[./]
+# Those of them that show what a sandbox is and does, once more with nothing prepared ahead.
+CORE_SUITES := ^(IsolationTests|ServiceTests[.](FirstSteps|Lifecycle|Stream|Run)Tests)[./]
 # Tests that run side by side hold more descriptors than the usual soft limit of 1024 allows.
 TESTS := NO_COLOR=1 prlimit --nofile=$(shell ulimit -Hn):$(shell ulimit -Hn) $(PRODUCTS)/cordonPackageTests.xctest --testing-library swift-testing
 
-.PHONY: all setup check-swift build build-tests demo test test-pure test-kernel lint format contract bench install \
+.PHONY: all setup check-swift build build-tests demo test test-pure test-kernel lint format protos check-protos contract bench install \
 	uninstall clean
 
 all: build
@@ -62,15 +68,32 @@ test-pure: build-tests
 	$(TESTS) --skip '$(KERNEL_SUITES)'
 
 test-kernel: build-tests
-	$(SUDO) env PATH="$$PATH" $(TESTS) --no-parallel --filter '$(KERNEL_SUITES)'
+	$(SUDO) env PATH="$$PATH" Tests/side-by-side.sh \
+		"$(TESTS) --no-parallel --filter '$(SERVICE_SUITES)'" \
+		"$(TESTS) --no-parallel --filter '$(KERNEL_SUITES)' --skip '$(SERVICE_SUITES)' && \
+		CORDON_POOL_SIZE=0 $(TESTS) --no-parallel --filter '$(CORE_SUITES)'"
 
 lint: setup
 	swift format lint --strict -r Sources Tests Package.swift
-	shellcheck examples/*.sh .ci/run
-	python3 -m py_compile bench/*.py Tests/Contract/*.py
+	shellcheck examples/*.sh Tests/*.sh .ci/run
+	python3 -m py_compile bench/*.py Tests/Contract/*.py Sources/ModalProtocol/Protos/*.py
 
 format:
 	swift format -i -r Sources Tests Package.swift
+
+# Makes Sources/ModalProtocol/Messages anew from the protocol files, with protoc (Debian's protobuf-compiler) and
+# protoc-gen-swift of swift-protobuf in PATH. A build needs neither: what they make is committed.
+PROTOS := Sources/ModalProtocol/Protos
+protos:
+	cd $(PROTOS) && protoc -I. --swift_opt=Visibility=Package --swift_opt=FileNaming=DropPath \
+		--swift_out=../Messages $$(grep -L '^service ModalClient' modal_proto/*.proto)
+
+# The protocol files against the descriptors inside of the official SDK, from PyPI.
+MODAL_SDK := .build/modal-sdk-1.6.4
+check-protos:
+	[[ -x $(MODAL_SDK)/bin/python ]] || { python3 -m venv $(MODAL_SDK) && $(MODAL_SDK)/bin/pip install -q modal==1.6.4; }
+	$(MODAL_SDK)/bin/python -B $(PROTOS)/check.py $(PROTOS) ContainerFilesystemExecGetOutputRequest \
+		FilesystemRuntimeOutputBatch SystemErrorMessage "call ContainerFilesystemExecGetOutput"
 
 # The running service against openapi.yaml, by schemathesis (from PyPI).
 contract: build

@@ -7,8 +7,9 @@ public struct Credentials: Sendable, Hashable, Codable {
     public static let fileName = "credentials.json"
 
     public var url: String
-    /// Where the gRPC front listens; nil while there is none.
+    /// Where Modal SDKs find the service, in plain text and over TLS; nil while there is no such front.
     public var grpcURL: String?
+    public var grpcTLSURL: String?
     /// What a client has to trust to believe that the server is the one, as PEM; nil where it is
     /// trusted anyway, or where there is no TLS. In the file itself, so that a copy is complete.
     public var caCertificate: String?
@@ -18,14 +19,18 @@ public struct Credentials: Sendable, Hashable, Codable {
     enum CodingKeys: String, CodingKey {
         case url
         case grpcURL = "grpc_url"
+        case grpcTLSURL = "grpc_tls_url"
         case caCertificate = "ca_certificate"
         case tokenID = "token_id"
         case tokenSecret = "token_secret"
     }
 
-    public init(url: String, grpcURL: String? = nil, caCertificate: String? = nil, token: Token) {
+    public init(
+        url: String, grpcURL: String? = nil, grpcTLSURL: String? = nil, caCertificate: String? = nil, token: Token
+    ) {
         self.url = url
         self.grpcURL = grpcURL
+        self.grpcTLSURL = grpcTLSURL
         self.caCertificate = caCertificate
         tokenID = token.id
         tokenSecret = token.secret
@@ -36,6 +41,7 @@ public struct Credentials: Sendable, Hashable, Codable {
         try container.encode(url, forKey: .url)
         // Present, and null: a client need not tell "absent" from "none".
         try container.encode(grpcURL, forKey: .grpcURL)
+        try container.encode(grpcTLSURL, forKey: .grpcTLSURL)
         try container.encode(caCertificate, forKey: .caCertificate)
         try container.encode(tokenID, forKey: .tokenID)
         try container.encode(tokenSecret, forKey: .tokenSecret)
@@ -60,18 +66,21 @@ public struct Credentials: Sendable, Hashable, Codable {
     ///
     /// A file that can't be understood is an error, and stays: it may hold the only copy of a secret.
     public static func establish(
-        in directory: String, url: String, grpcURL: String? = nil, caCertificate: String? = nil, verifier: TokenVerifier
+        in directory: String, url: String, grpcURL: String? = nil, grpcTLSURL: String? = nil,
+        caCertificate: String? = nil, verifier: TokenVerifier
     ) async throws -> Credentials {
         var credentials: Credentials
         if let found = try read(in: directory), try await found.areValid(with: verifier) {
             credentials = found
             credentials.url = url
             credentials.grpcURL = grpcURL
+            credentials.grpcTLSURL = grpcTLSURL
             credentials.caCertificate = caCertificate
             if credentials == found { return found }
         } else {
             credentials = Credentials(
-                url: url, grpcURL: grpcURL, caCertificate: caCertificate, token: try await verifier.mintToken())
+                url: url, grpcURL: grpcURL, grpcTLSURL: grpcTLSURL, caCertificate: caCertificate,
+                token: try await verifier.mintToken())
         }
         try credentials.write(in: directory)
         return credentials

@@ -3,15 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -41,6 +47,97 @@ int cordon_loopback_up(void) {
     errno = error;
     return result;
 }
+
+int cordon_tcp_socket_in(int network_namespace, int home, int family) {
+    if (setns(network_namespace, CLONE_NEWNET) < 0) return -1;
+    const int result = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int error = errno;
+    if (setns(home, CLONE_NEWNET) < 0) abort();
+    errno = error;
+    return result;
+}
+
+bool cordon_pidfd_is_dead(int pidfd) {
+    struct pollfd state = {.fd = pidfd, .events = POLLIN};
+    return poll(&state, 1, 0) != 0;
+}
+
+int cordon_connect_loopback(int socket, int family, uint16_t port) {
+    if (family == AF_INET6) {
+        const struct sockaddr_in6 name = {
+            .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        return connect(socket, (const struct sockaddr *)&name, sizeof name);
+    }
+    const struct sockaddr_in name = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    return connect(socket, (const struct sockaddr *)&name, sizeof name);
+}
+
+int cordon_tcp_listen(const uint8_t *address, int length, uint16_t port, int backlog) {
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (length == 16)
+        memcpy(&six.sin6_addr, address, 16);
+    else
+        memcpy(&four.sin_addr, address, 4);
+    const struct sockaddr *name = length == 16 ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
+    const int listener = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener < 0) return -1;
+    const int on = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (length == 16) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(listener, name, length == 16 ? sizeof six : sizeof four) < 0 || listen(listener, backlog) < 0) {
+        const int error = errno;
+        close(listener);
+        errno = error;
+        return -1;
+    }
+    return listener;
+}
+
+int cordon_tcp_accept(int listener, uint8_t *address, int *length) {
+    struct sockaddr_storage name;
+    socklen_t size = sizeof name;
+    const int client = accept4(listener, (struct sockaddr *)&name, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (client < 0) return -1;
+    *length = name.ss_family == AF_INET6 ? 16 : 4;
+    if (name.ss_family == AF_INET6)
+        memcpy(address, &((struct sockaddr_in6 *)&name)->sin6_addr, 16);
+    else
+        memcpy(address, &((struct sockaddr_in *)&name)->sin_addr, 4);
+    return client;
+}
+
+int cordon_tcp_prepare(int socket) {
+    const int on = 1, idle = 120, interval = 30, count = 4;
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    return setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+void cordon_tcp_reset_on_close(int socket, bool resets) {
+    const struct linger none = {.l_onoff = resets, .l_linger = 0};
+    setsockopt(socket, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+int cordon_shut_sending(int socket) { return shutdown(socket, SHUT_WR); }
+int cordon_pipe_nonblocking(int pipe[2]) { return pipe2(pipe, O_CLOEXEC | O_NONBLOCK); }
+ssize_t cordon_splice(int from, int to, size_t count) {
+    ssize_t moved;
+    do moved = splice(from, NULL, to, NULL, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    while (moved < 0 && errno == EINTR);
+    return moved;
+}
+
+int cordon_socket_error(int socket) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    return getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
+}
+
+int cordon_name_thread(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 int cordon_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
 int cordon_socketpair(int type, int pair[2]) { return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair); }
@@ -219,11 +316,6 @@ int cordon_sealed_program(const char *path, const char *name) {
     errno = error;
     return program;
 }
-
-bool cordon_is_sealed(int fd) {
-    const int seals = fcntl(fd, F_GET_SEALS);
-    return seals >= 0 && (seals & F_SEAL_WRITE) && (seals & F_SEAL_SEAL);
-}
 ssize_t cordon_splice_to_file(int pipe, int file, off_t offset, size_t count) {
     loff_t at = offset;
     return splice(pipe, NULL, file, &at, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
@@ -251,5 +343,12 @@ ssize_t cordon_directory_entries(int directory, void *buffer, size_t size) {
 }
 int cordon_rename_noreplace(int from, const char *old, int to, const char *name) {
     return renameat2(from, old, to, name, RENAME_NOREPLACE);
+}
+int cordon_spread_directories(int directory) {
+    int flags;
+    if (ioctl(directory, FS_IOC_GETFLAGS, &flags) < 0) return -1;
+    if (flags & FS_TOPDIR_FL) return 0;
+    flags |= FS_TOPDIR_FL;
+    return ioctl(directory, FS_IOC_SETFLAGS, &flags);
 }
 int cordon_sync_file_system(int fd) { return syncfs(fd); }

@@ -68,6 +68,16 @@ int cordon_pivot_root_here(void) {
     return chdir("/");
 }
 int cordon_detach(const char *path) { return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW); }
+
+uint64_t cordon_mount_id(int directory, const char *name) {
+    struct statx status;
+    const int flags = AT_SYMLINK_NOFOLLOW | (name[0] == 0 ? AT_EMPTY_PATH : 0);
+    if (statx(directory, name, flags, STATX_MNT_ID, &status) < 0 || !(status.stx_mask & STATX_MNT_ID)) return 0;
+    return status.stx_attributes & STATX_ATTR_MOUNT_ROOT ? status.stx_mnt_id : 0;
+}
+
+int cordon_unmount_here(const char *name) { return umount2(name, UMOUNT_NOFOLLOW); }
+
 int cordon_classic_overlay(const char *target, const char *options) {
     return mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options);
 }

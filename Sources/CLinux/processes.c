@@ -35,6 +35,12 @@ pid_t cordon_clone(uint64_t flags, int cgroup) {
     return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
+pid_t cordon_fork_sibling(void) {
+    // With CLONE_PARENT there is no exit signal to choose: it is this process's own (clone(2)).
+    struct clone_args arguments = {.flags = CLONE_PARENT};
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
 int cordon_unshare(int flags) { return unshare(flags); }
 int cordon_setns(int fd, int type) { return setns(fd, type); }
 int cordon_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }

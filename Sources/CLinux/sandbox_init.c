@@ -177,9 +177,6 @@ static void serve(int shim) {
             process = find(0, request.number >> 8);
             if (process) kill(process->pid, (int)(request.number & 0xff));
             break;
-        case CORDON_INIT_PING:
-            report(shim, CORDON_INIT_PONG, request.number, 0);
-            break;
         }
     }
     for (int i = 0; i < count; i++) close(descriptors[i]);

@@ -8,6 +8,16 @@ struct HTTPCall: Sendable {
     var path: String
     var headers: [(String, String)] = []
     var body: [UInt8] = []
+    /// A body that isn't in memory, in place of `body`.
+    var upload: Upload?
+
+    /// A large body, which is read as it is sent.
+    struct Upload: Sendable {
+        /// nil where it isn't known.
+        var length: UInt64?
+        /// The next piece; nil at the end.
+        var next: @Sendable () async throws -> ByteBuffer?
+    }
 }
 
 /// The head of an answer.
@@ -21,7 +31,7 @@ struct ConnectionLost: Error {
     var reason: String
 }
 
-/// HTTP/1.1 to one address, plain or over TLS, a connection for each request.
+/// HTTP/1.1 to one address, plain or over TLS.
 struct HTTPTransport: Sendable {
     private let address: ServiceAddress
     private let tls: ClientTLS?
@@ -71,7 +81,18 @@ struct HTTPTransport: Sendable {
             return try await channel.executeThenClose { inbound, outbound in
                 do {
                     // A service that has answered and closed before all was written has answered all the same.
-                    do { try await write(call, outbound) } catch { try Task.checkCancellation() }
+                    do {
+                        if let upload = call.upload {
+                            try await write(upload, of: call, to: outbound)
+                        } else {
+                            try await outbound.write(contentsOf: parts(of: call, isLast: true))
+                        }
+                    } catch let error as ClientError {
+                        failure = error
+                        throw error
+                    } catch {
+                        try Task.checkCancellation()
+                    }
                     for try await part in inbound {
                         switch part {
                         case .head(let head) where head.status.code >= 200:
@@ -105,14 +126,31 @@ struct HTTPTransport: Sendable {
         }
     }
 
+    private func write(
+        _ upload: HTTPCall.Upload, of call: HTTPCall, to outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
+    ) async throws {
+        var headers = HTTPHeaders([hostField, ("Connection", "close")])
+        for (name, value) in call.headers { headers.add(name: name, value: value) }
+        if let length = upload.length {
+            headers.add(name: "Content-Length", value: String(length))
+        } else {
+            headers.add(name: "Transfer-Encoding", value: "chunked")
+        }
+        try await outbound.write(
+            .head(HTTPRequestHead(version: .http1_1, method: call.method, uri: call.path, headers: headers)))
+        while let piece = try await upload.next() { try await outbound.write(.body(.byteBuffer(piece))) }
+        try await outbound.write(.end(nil))
+    }
+
     /// What a server that isn't believed is told as; nil for other failures.
     func mistrust(_ error: any Error) -> ClientError? {
         ClientTLS.mistrust(error).map { .untrusted("\(address): \($0)") }
     }
 
-    private func write(_ call: HTTPCall, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>) async throws
-    {
-        var headers = HTTPHeaders([hostField, ("Connection", "close")])
+    /// `call` as it is written; the last of its connection says so.
+    func parts(of call: HTTPCall, isLast: Bool) -> [HTTPClientRequestPart] {
+        var headers = HTTPHeaders([hostField])
+        if isLast { headers.add(name: "Connection", value: "close") }
         for (name, value) in call.headers { headers.add(name: name, value: value) }
         if !call.body.isEmpty || call.method != .GET {
             headers.add(name: "Content-Length", value: String(call.body.count))
@@ -122,6 +160,6 @@ struct HTTPTransport: Sendable {
         ]
         if !call.body.isEmpty { parts.append(.body(.byteBuffer(ByteBuffer(bytes: call.body)))) }
         parts.append(.end(nil))
-        try await outbound.write(contentsOf: parts)
+        return parts
     }
 }

@@ -155,12 +155,13 @@ public struct ControlGroup: Sendable, Hashable {
         try KernelFile.write("\(limit)", to: "\(directory("pids"))/pids.max")
     }
 
-    /// Moves a process into the v1 groups. (In the v2 tree a process starts in its group.)
-    public func attachLegacy(_ pid: pid_t) throws(SystemCallError) {
-        guard !layout.limitsAreUnified else { return }
-        for directory in directories.dropFirst() {
-            try KernelFile.write("\(pid)", to: "\(directory)/cgroup.procs")
-        }
+    /// The ways into the v1 groups, for a process that enters them by itself; none where limits are in the v2 tree,
+    /// in which a process starts in its group.
+    public func legacyEntries() throws(SystemCallError) -> [LegacyGroupEntry] {
+        guard !layout.limitsAreUnified else { return [] }
+        var entries: [LegacyGroupEntry] = []
+        for directory in directories.dropFirst() { entries.append(try LegacyGroupEntry(directory)) }
+        return entries
     }
 
     /// How many processes the kernel has killed here because memory ran out.
@@ -177,9 +178,44 @@ public struct ControlGroup: Sendable, Hashable {
         } catch { if error.errno != ENOENT { throw error } }
     }
 
-    /// Whether a process lives in it or below.
+    /// Stops every process in it and below, or lets them go on. It takes a moment until all stand still (`isFrozen`).
+    public func freeze(_ frozen: Bool) throws(SystemCallError) {
+        try KernelFile.write(frozen ? "1" : "0", to: "\(unified)/cgroup.freeze")
+    }
+
+    /// Whether every process in it and below stands still.
+    public func isFrozen() -> Bool {
+        ((try? KernelFile.value(of: "frozen", in: "\(unified)/cgroup.events")) ?? nil) == 1
+    }
+
+    /// Microseconds of processor time that its processes have taken so far; nil where the kernel doesn't tell.
+    public func processorTime() -> UInt64? {
+        (try? KernelFile.value(of: "usage_usec", in: "\(unified)/cpu.stat")) ?? nil
+    }
+
+    /// The processes in it and in the groups right below, at most `most`.
+    public func processes(most: Int) -> [pid_t] {
+        var result: [pid_t] = []
+        var groups = [unified]
+        if let directory = try? Directory(path: unified) {
+            try? directory.forEachEntry { (name, isDirectory) in if isDirectory { groups.append("\(unified)/\(name)") }
+            }
+        }
+        for group in groups where result.count < most {
+            let text = ((try? KernelFile.read("\(group)/cgroup.procs")) ?? nil) ?? ""
+            for line in text.split(separator: "\n").prefix(most - result.count) {
+                if let pid = pid_t(line) { result.append(pid) }
+            }
+        }
+        return result
+    }
+
+    /// Whether a process lives in it or below, as far as can be told: yes where the kernel's word can't be read.
     public func isPopulated() -> Bool {
-        ((try? KernelFile.value(of: "populated", in: "\(unified)/cgroup.events")) ?? nil) == 1
+        do {
+            // A group that isn't there holds nobody.
+            return try KernelFile.value(of: "populated", in: "\(unified)/cgroup.events") ?? 0 != 0
+        } catch { return true }
     }
 
     /// Whether so much page cache is charged to the group that it would live on as a dead one (v1).
@@ -214,6 +250,25 @@ public struct ControlGroup: Sendable, Hashable {
 
     /// Removes the v2 directory alone: for groups that exist in that tree only.
     public func removeUnified() -> Bool { rmdir(unified) == 0 || errno == ENOENT }
+}
+
+/// A way into one v1 group, held open by whoever may open it.
+public struct LegacyGroupEntry: Sendable {
+    private let tasks: SharedDescriptor
+    private let path: String
+
+    fileprivate init(_ directory: String) throws(SystemCallError) {
+        path = "\(directory)/tasks"
+        tasks = SharedDescriptor(
+            Descriptor(owning: try check(cordon_open(AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0), "open", path)))
+    }
+
+    /// Moves the calling thread into the group.
+    ///
+    /// A thread that moves itself, and no other, takes no lock of all groups; with `cgroup.procs`, or a number, the
+    /// kernel waits for a grace period of 5–15 ms, in which no process of the host can fork
+    /// (`cgroup_procs_write_start` in kernel/cgroup/cgroup.c).
+    public func enter() throws(SystemCallError) { try check(write(tasks.raw, "0", 1), "write", path) }
 }
 
 extension Substring {

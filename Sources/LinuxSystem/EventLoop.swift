@@ -13,6 +13,8 @@ public final class EventLoop {
         public static let writable = Readiness(rawValue: cordon_epoll_out)
         /// The other end is gone; reported whether asked for or not.
         public static let hangup = Readiness(rawValue: cordon_epoll_hup | cordon_epoll_err)
+        /// Something went wrong with it; reported whether asked for or not.
+        public static let error = Readiness(rawValue: cordon_epoll_err)
     }
 
     private struct Watch {

@@ -34,4 +34,13 @@ public enum KernelFile {
         }
         return nil
     }
+
+    /// The number behind `prefix`, at the start of a line.
+    public static func number(after prefix: String, in path: String) throws(SystemCallError) -> UInt64? {
+        guard let text = try read(path) else { return nil }
+        for line in text.split(separator: "\n") where line.hasPrefix(prefix) {
+            return UInt64(line.dropFirst(prefix.count))
+        }
+        return nil
+    }
 }

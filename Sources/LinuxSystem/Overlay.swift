@@ -18,17 +18,17 @@ public struct OverlayBuilder {
     public let scratch: Directory
 
     /// Makes the attachment points, with the ids of this moment: they are ours, not the sandbox's.
-    public init(method: OverlayMethod, scratch: Directory) throws(SystemCallError) {
+    public init(method: OverlayMethod, scratch: Directory, mostLowers: Int) throws(SystemCallError) {
         self.method = method
         self.scratch = scratch
         guard method == .attachedClones else { return }
-        for name in ["l0", "l1", "up", "merged"] { try scratch.make(name, mode: 0o755) }
+        for name in (0..<mostLowers).map({ "l\($0)" }) + ["up", "merged"] { try scratch.make(name, mode: 0o755) }
     }
 
     /// An overlay of `lowers` (topmost first), each a detached mount or a directory in one, and a
     /// writable directory's `u` and `w` when there is one. Not attached anywhere.
     ///
-    /// The caller's file system ids and capabilities become the overlay's own.
+    /// The caller's file system ids and capabilities become the overlay's own. Its working directory may change.
     public func overlay(
         lowers: [SharedDescriptor], upper: SharedDescriptor?
     ) throws(SystemCallError) -> Descriptor {
@@ -62,14 +62,16 @@ public struct OverlayBuilder {
     private func byAttachedClones(
         _ lowers: [SharedDescriptor], _ upper: SharedDescriptor?
     ) throws(SystemCallError) -> Descriptor {
+        // All options must fit into one page (mount(2)): names are relative, and as short as can be.
+        try check(fchdir(scratch.raw), "fchdir", "scratch")
         var attached: [String] = []
         defer {
-            for name in attached.reversed() { _ = cordon_detach("\(scratch.procPath)/\(name)") }
+            for name in attached.reversed() { _ = cordon_detach(name) }
         }
         func attach(_ mount: Int32, _ name: String) throws(SystemCallError) -> String {
             try check(cordon_move_mount(mount, scratch.raw, name), "move_mount", name)
             attached.append(name)
-            return "\(scratch.procPath)/\(name)"
+            return name
         }
         var lowerPaths: [String] = []
         for (index, lower) in lowers.enumerated() { lowerPaths.append(try attach(lower.raw, "l\(index)")) }
@@ -79,10 +81,7 @@ public struct OverlayBuilder {
             options += ",upperdir=\(path)/u,workdir=\(path)/w,volatile"
             for (key, value) in Self.options { options += ",\(key)=\(value)" }
         }
-        let target = "\(scratch.procPath)/merged"
-        try check(
-            cordon_classic_overlay(target, options),
-            "mount", "overlay")
+        try check(cordon_classic_overlay("merged", options), "mount", "overlay")
         attached.append("merged")
         return try Mount.clone("merged", below: scratch.raw)
     }

@@ -24,11 +24,13 @@ public struct TreeRemoval {
     }
 
     /// Removes the child and everything below it; fine when it isn't there.
-    public mutating func remove(_ child: String) throws(SystemCallError) {
+    public mutating func remove(_ child: String) throws(SystemCallError) { try remove(Array(child.utf8CString)) }
+
+    /// Removes a child whose name is no text of ours: bytes and a NUL.
+    public mutating func remove(_ name: [CChar]) throws(SystemCallError) {
         defer { top = -1 }
-        let name = Array(child.utf8CString)
         if unlinkat(parent.raw, name, 0) == 0 || errno == ENOENT { return }
-        guard errno == EISDIR || errno == EPERM else { throw SystemCallError("unlink", child) }
+        guard errno == EISDIR || errno == EPERM else { throw SystemCallError("unlink", "a tree") }
         try removeDirectory(name, in: parent.raw, depth: 0)
     }
 

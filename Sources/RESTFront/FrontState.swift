@@ -1,13 +1,19 @@
 import CordonAPI
+import FrontConnections
 import HTTPTypes
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOPosix
 import SandboxModel
 
 /// What all connections of the front share, and how a request becomes an answer.
 final class FrontState: Sendable {
     let service: any SandboxService
+    let images: any ImageService
+    let secrets: any SecretService
+    let uploads: any UploadService
+    let volumes: any VolumeService
     let verifier: any CallerVerifier
     let bodyHash: @Sendable ([UInt8]) -> [UInt8]
     let options: RESTFrontOptions
@@ -18,6 +24,7 @@ final class FrontState: Sendable {
     /// For bodies that are larger than most.
     let largeBodies: Places
     let connections: Places
+    let executors = EventLoopExecutors(MultiThreadedEventLoopGroup.singleton)
     let observer: (any RequestObserver)?
     /// What `/metrics` answers.
     let metrics: @Sendable (FrontLoad) async -> String
@@ -26,12 +33,18 @@ final class FrontState: Sendable {
     private let date = HTTPDate()
 
     init(
-        service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
+        service: any SandboxService, images: any ImageService, secrets: any SecretService,
+        volumes: any VolumeService, uploads: any UploadService, verifier: any CallerVerifier,
+        bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
         options: RESTFrontOptions, openAPIDocument: [UInt8], furtherRoutes: [Route],
         observer: (any RequestObserver)?, metrics: @escaping @Sendable (FrontLoad) async -> String, logger: Logger
     ) {
         self.table = RouteTable(routes: FrontState.routes + furtherRoutes)
         self.service = service
+        self.images = images
+        self.secrets = secrets
+        self.uploads = uploads
+        self.volumes = volumes
         self.verifier = verifier
         self.bodyHash = bodyHash
         self.options = options

@@ -1,4 +1,5 @@
 import CordonAPI
+import FrontConnections
 import HummingbirdCore
 public import Logging
 import NIOCore
@@ -33,25 +34,37 @@ public struct RESTFront: Sendable {
     ///   - metrics: what `/metrics` answers, in Prometheus' text format.
     ///   - openAPIDocument: what `/openapi.yaml` answers.
     public init(
-        service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
+        service: any SandboxService, images: any ImageService = NoImages(), secrets: any SecretService,
+        volumes: any VolumeService = NoVolumes(),
+        uploads: any UploadService = NoUploads(),
+        verifier: any CallerVerifier,
+        bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
         options: RESTFrontOptions = RESTFrontOptions(),
         openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument, observer: (any RequestObserver)? = nil,
         metrics: @escaping @Sendable (FrontLoad) async -> String = { _ in "" }, logger: Logger
     ) {
         self.init(
-            service: service, verifier: verifier, bodyHash: bodyHash, options: options,
+            service: service, images: images, secrets: secrets, volumes: volumes, uploads: uploads, verifier: verifier,
+            bodyHash: bodyHash,
+            options: options,
             openAPIDocument: openAPIDocument, furtherRoutes: [], observer: observer, metrics: metrics, logger: logger)
     }
 
     /// - Parameter furtherRoutes: what tests serve beside the contract.
     package init(
-        service: any SandboxService, verifier: any CallerVerifier, bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
+        service: any SandboxService, images: any ImageService = NoImages(), secrets: any SecretService,
+        volumes: any VolumeService = NoVolumes(),
+        uploads: any UploadService = NoUploads(),
+        verifier: any CallerVerifier,
+        bodyHash: @escaping @Sendable ([UInt8]) -> [UInt8],
         options: RESTFrontOptions, openAPIDocument: [UInt8] = RESTFront.embeddedOpenAPIDocument,
         furtherRoutes: [Route], observer: (any RequestObserver)? = nil,
         metrics: @escaping @Sendable (FrontLoad) async -> String = { _ in "" }, logger: Logger
     ) {
         state = FrontState(
-            service: service, verifier: verifier, bodyHash: bodyHash, options: options,
+            service: service, images: images, secrets: secrets, volumes: volumes, uploads: uploads, verifier: verifier,
+            bodyHash: bodyHash,
+            options: options,
             openAPIDocument: openAPIDocument, furtherRoutes: furtherRoutes, observer: observer, metrics: metrics,
             logger: logger)
     }

@@ -1,3 +1,5 @@
+public import FrontConnections
+
 /// Where the front listens, and what it lets clients take.
 public struct RESTFrontOptions: Sendable {
     public var host = "127.0.0.1"
@@ -10,6 +12,8 @@ public struct RESTFrontOptions: Sendable {
     public var allowedOrigins: [String] = []
     /// Whether `/metrics` answers only those who show a token.
     public var metricsNeedToken = true
+    /// What vouches for encrypted tunnels where that isn't trusted anyway, as PEM.
+    public var tunnelAuthority: String?
     /// Connections above this are answered 503 and closed.
     public var maximumConnections = 10_000
     /// Requests that wait for something at a time; above this they are answered 429.

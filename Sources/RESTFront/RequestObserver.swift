@@ -55,9 +55,14 @@ final class RequestAccount: Sendable {
 
     fileprivate func sent(_ bytes: Int) { state.withLock { $0.bytes += bytes } }
 
-    /// The same body, of which every byte is counted as it is handed on.
+    /// The same body, of which every byte is counted as it is handed on; a short one, which goes out in one piece
+    /// with its head, all at once.
     func counting(_ body: ResponseBody) -> ResponseBody {
-        ResponseBody(contentLength: body.contentLength) { [self] writer in
+        if let length = body.contentLength, length <= 64 * 1024 {
+            sent(length)
+            return body
+        }
+        return ResponseBody(contentLength: body.contentLength) { [self] writer in
             try await body.write(CountingWriter(writer: writer, account: self))
         }
     }

@@ -3,6 +3,7 @@ import Glibc
 import LinuxSystem
 import SandboxModel
 import ShimProtocol
+import TarArchives
 
 extension FileAgent {
     // MARK: Listing
@@ -11,7 +12,7 @@ extension FileAgent {
     /// page's names are held, twice at most.
     func list(_ request: ListDirectory) throws {
         let limit = Int(min(max(request.limit, 1), UInt32(ListDirectory.maximumEntries)))
-        let directory = try Self.open(AT_FDCWD, request.path, O_RDONLY | O_DIRECTORY)
+        let directory = try Descriptor.open(AT_FDCWD, request.path, O_RDONLY | O_DIRECTORY)
         var names: [[UInt8]] = []
         var isCut = false
         func cut() {
@@ -21,7 +22,7 @@ extension FileAgent {
             names.removeSubrange(limit...)
         }
         let buffer = DirectoryBuffer()
-        while try Self.fill(buffer, from: directory.raw) {
+        while try buffer.read(from: directory.raw) {
             wire.stillWorking()
             for entry in buffer {
                 let name = UnsafeBufferPointer(start: entry.name, count: strlen(entry.name))
@@ -33,10 +34,6 @@ extension FileAgent {
         }
         cut()
         try send(names, in: directory.raw, hasMore: isCut)
-    }
-
-    private static func fill(_ buffer: DirectoryBuffer, from directory: Int32) throws(Fault) -> Bool {
-        do { return try buffer.fill(from: directory) } catch { throw Fault(errno: error.errno) }
     }
 
     private func send(_ names: [[UInt8]], in directory: Int32, hasMore: Bool) throws {

@@ -3,6 +3,7 @@ import Glibc
 import LinuxSystem
 import SandboxModel
 import ShimProtocol
+import TarArchives
 
 /// The program inside that works on a sandbox's files for the service: an ordinary process without
 /// any right of its own, so that every path means what it means there.
@@ -43,11 +44,15 @@ public final class FileAgent {
         case .describeFile:
             let request: DescribeFile = try frame.decode()
             try wire.send(FileState(attributes: try Self.attributes(request.path, follows: request.followsLinks)))
+        case .digestFile: try digest(try frame.decode())
         case .listDirectory: try list(try frame.decode())
         case .makeDirectory: try makeDirectory(try frame.decode())
         case .removeFile: try remove(try frame.decode())
         case .renameFile: try rename(try frame.decode())
         case .changeMode: try changeMode(try frame.decode())
+        case .unpackArchive: try unpack(try frame.decode())
+        case .packDirectory: try pack(try frame.decode())
+        case .watchFiles: try watch(try frame.decode())
         // The rest of a file whose writing has failed.
         case .fileData, .fileEnd: break
         default: throw Fault(.invalid)
@@ -56,29 +61,19 @@ public final class FileAgent {
 
     // MARK: What every operation uses
 
-    /// Opens by the sandbox's own view, but through none of the kernel's magic links (proc(5)): what
-    /// this process has open is nobody's file.
-    static func open(_ directory: Int32 = AT_FDCWD, _ path: String, _ flags: Int32, mode: UInt64 = 0) throws(Fault)
-        -> Descriptor
-    {
-        let all = UInt64(UInt32(bitPattern: flags | O_NONBLOCK | O_NOCTTY))
-        // O_PATH takes none of the others (open(2)).
-        let taken = flags & cordon_o_path != 0 ? UInt64(UInt32(bitPattern: flags)) : all
-        let raw = cordon_openat2(directory, path, taken, mode, UInt64(CORDON_RESOLVE_NO_MAGICLINKS))
-        guard raw >= 0 else { throw Fault(errno: errno) }
-        return Descriptor(owning: raw)
-    }
-
     /// What a path names. Looks without opening: that has effects on devices and FIFOs.
     static func attributes(_ path: String, follows: Bool) throws(Fault) -> FileAttributes {
-        let handle = try open(AT_FDCWD, path, cordon_o_path | (follows ? 0 : O_NOFOLLOW))
-        return try attributes(of: handle.raw)
-    }
-
-    static func attributes(of descriptor: Int32) throws(Fault) -> FileAttributes {
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw Fault(errno: errno) }
-        return FileAttributes(status)
+        let handle = try Descriptor.open(AT_FDCWD, path, cordon_o_path | (follows ? 0 : O_NOFOLLOW))
+        var attributes = try FileAttributes(of: handle.raw)
+        guard attributes.kind == .link else { return attributes }
+        // Of the very link that was opened (readlinkat(2) with an empty path).
+        var target = [UInt8](repeating: 0, count: FilePath.maximumBytes)
+        let count = target.withUnsafeMutableBytes { buffer in
+            buffer.assumingMemoryBound(to: CChar.self).baseAddress.map { readlinkat(handle.raw, "", $0, buffer.count) }
+                ?? 0
+        }
+        if count > 0 { attributes.linkTarget = Array(target.prefix(count)) }
+        return attributes
     }
 
     /// The directory that holds a path's last name, and that name, which is none of `.` and `..`.
@@ -96,7 +91,8 @@ public final class FileAgent {
         let name = String(trimmed[trimmed.index(after: slash)...])
         guard !name.isEmpty, name != ".", name != ".." else { throw Fault(.invalid) }
         return Place(
-            directory: try open(AT_FDCWD, String(trimmed[...slash]), cordon_o_path | O_DIRECTORY).release(), name: name)
+            directory: try Descriptor.open(AT_FDCWD, String(trimmed[...slash]), cordon_o_path | O_DIRECTORY).release(),
+            name: name)
     }
 
     /// Throws unless what was opened, or is there to be opened, is a regular file.
@@ -106,57 +102,5 @@ public final class FileAgent {
         case .directory: throw Fault(.isADirectory)
         default: throw Fault(.notARegularFile)
         }
-    }
-}
-
-extension Fault {
-    /// The fault that an errno amounts to.
-    init(errno number: Int32) {
-        let fault: FileFault =
-            switch number {
-            case ENOENT: .notFound
-            case ENOTDIR: .notADirectory
-            case EISDIR: .isADirectory
-            case EEXIST: .exists
-            case ENOTEMPTY: .notEmpty
-            case EACCES, EPERM: .permissionDenied
-            case EROFS: .readOnly
-            case ENOSPC, EDQUOT: .noSpace
-            case EFBIG: .tooLarge
-            case ENAMETOOLONG: .nameTooLong
-            case ELOOP: .linkLoop
-            case EXDEV: .otherFileSystem
-            case EBUSY, ETXTBSY: .busy
-            // A FIFO without a reader, a device without its driver, a socket.
-            case ENXIO, ENODEV: .notARegularFile
-            case EINVAL: .invalid
-            default: .failed
-            }
-        self.init(fault)
-    }
-}
-
-extension FileAttributes {
-    /// Those of a mode that tell the kind (inode(7)).
-    static let kindBits: mode_t = 0o170000
-
-    init(_ status: stat) {
-        let kind: FileKind =
-            switch status.st_mode & Self.kindBits {
-            case 0o100000: .file
-            case 0o040000: .directory
-            case 0o120000: .link
-            case 0o010000: .fifo
-            case 0o140000: .socket
-            case 0o020000: .characterDevice
-            case 0o060000: .blockDevice
-            default: .unknown
-            }
-        let (seconds, overflow) = Int64(status.st_mtim.tv_sec).multipliedReportingOverflow(by: 1_000_000)
-        self.init(
-            kind: kind, size: UInt64(max(0, status.st_size)), mode: UInt32(status.st_mode) & 0o7777,
-            user: status.st_uid, group: status.st_gid,
-            modifiedAt: Timestamp(
-                microseconds: overflow ? 0 : seconds &+ Int64(status.st_mtim.tv_nsec) / 1000))
     }
 }

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LinuxSystem
+import SandboxModel
 
 /// The image `host`: a skeleton of `/` with an `/etc` and `/var` of its own, made from a list, over
 /// which each sandbox sees the host's `/usr`. Nothing of the host that isn't on the list gets in.
@@ -48,7 +49,7 @@ package struct HostImage {
                 hash = (hash ^ (value >> UInt64(shift) & 0xff)) &* 0x100_0000_01b3
             }
         }
-        mix(2)
+        mix(3)
         mix(hideUsrLocal ? 1 : 0)
         for path in [
             "/var/lib/dpkg/status", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/etc/alternatives", "/etc/passwd",
@@ -97,13 +98,8 @@ package struct HostImage {
             Self.etc.map { "etc/\($0)" } + Self.apt.map { "etc/apt/\($0)" } + Self.variable.map { "var/\($0)" },
             to: root)
         try writeAccounts(root)
-        for (name, text) in [
-            ("etc/hostname", "sandbox\n"),
-            ("etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"),
-            ("etc/resolv.conf", ""), ("etc/fstab", ""), ("etc/machine-id", ""),
-        ] {
-            try write(text, name, root)
-        }
+        for (name, text) in HostFiles.all { try write(text, "etc/\(name)", root) }
+        for name in ["etc/fstab", "etc/machine-id"] { try write("", name, root) }
         try buildMask(hideUsrLocal: hideUsrLocal)
     }
 

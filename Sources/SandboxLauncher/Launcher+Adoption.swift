@@ -9,6 +9,7 @@ extension Launcher {
     /// made or dead is removed. Nothing is removed because its record could not be read.
     func adoptSlots() throws {
         var leftAlone: Set<String> = []
+        try adoptLeftWrites()
         for name in try files.runSlots.entries() {
             do {
                 try adopt(name)
@@ -19,6 +20,8 @@ extension Launcher {
             }
         }
         try removeStrays(except: leftAlone)
+        try discardUnfinishedLayers()
+        try sortOutLayers()
         sweepTrash()
     }
 
@@ -32,24 +35,31 @@ extension Launcher {
         let record = try SlotRecord(record: bytes)
         let slot = Slot(
             name: name, idBase: record.idBase, group: ControlGroup(layout: layout, path: record.group),
-            pool: pool)
-        slot.sandbox = SandboxID(record.sandbox)
+            kind: SlotKind(root: record.root, diskMiB: record.diskMiB, sidecarOf: SandboxID(record.sidecarOf)),
+            hostPrint: record.hostPrint, pool: pool)
+        let owner = try directory.read(SlotNames.owner).map(SlotOwner.init(record:))
+        slot.sandbox = owner.flatMap { SandboxID($0.sandbox) }
         slot.state = .dropped
         slots[name] = slot
+        // Also of another start of the machine: whoever gives it back must have had it.
+        try ranges.adopt(record.idBase)
         guard record.bootID == bootID else {
             if let id = slot.sandbox { recordRestart(id) }
             reclaim(slot)
             return
         }
-        try ranges.adopt(record.idBase)
+        if let bytes = try directory.read(SlotNames.mounts) { slot.mounts = try MountRecord(record: bytes).mounts }
         if let id = slot.sandbox { sandboxes[id] = slot }
         guard try isAlive(directory), let bytes = try directory.read(SlotNames.process),
-            let pidfd = try ProcessIdentity(record: bytes).open()
+            case let shim = try ProcessIdentity(record: bytes), let pidfd = try shim.open()
         else {
             reclaim(slot)
             return
         }
         let raw = pidfd.raw
+        slot.pid = shim.pid
+        slot.initProcess = owner?.initProcess ?? 0
+        if let number = owner?.network, number > 0 { slot.network = SlotNetwork(number: number) }
         slot.pidfd = consume pidfd
         try loop.watch(raw, for: .readable) { [unowned self, unowned slot] _ in self.shimDied(slot) }
         guard slot.sandbox != nil, try connect(slot, directory) else {
@@ -59,6 +69,11 @@ extension Launcher {
             return
         }
         slot.state = .running
+        if record.diskMiB > 0 { adoptDisk(of: slot, directory) }
+        for path in slot.mounts.keys { settleNext(of: slot, at: path) }
+        slot.mounts = mounts(of: slot, recorded: slot.mounts)
+        // A launcher that was killed while it copied what the sandbox wrote left it standing still.
+        try slot.group.freeze(false)
     }
 
     /// The shim holds its slot's lock for as long as it lives.
@@ -98,7 +113,9 @@ extension Launcher {
         for directory in parent.directories {
             guard let children = try? Directory(path: directory) else { continue }
             var names: [String] = []
-            try children.forEachEntry { (name, isDirectory) in if isDirectory { names.append(name) } }
+            try children.forEachEntry { (name, isDirectory) in
+                if isDirectory { names.append(ControlGroup.nameAside(of: name)) }
+            }
             for name in names where slots[name] == nil && !leftAlone.contains(name) {
                 let stray = Slot(name: name, idBase: 0, group: parent.child(name), pool: pool)
                 slots[name] = stray

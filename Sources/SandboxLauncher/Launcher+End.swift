@@ -11,8 +11,13 @@ extension Launcher {
     /// How many seconds one removal has before it makes room for others and waits for its next turn:
     /// a tree may have millions of entries, and a disk may hang.
     private static let removalTurn: UInt32 = 20
+    /// For how long nothing has to end until empty groups go, at the latest after the longest rest (nanoseconds), and
+    /// how many of them at once.
+    private static let groupRest = Duration.milliseconds(100)
+    private static let longestRest: UInt64 = 10_000_000_000
+    private static let groupsPerTurn = 16
 
-    /// Ends a sandbox; answers once nothing of it is left.
+    /// Ends a sandbox; answers once nothing of it is left but empty groups.
     func end(_ id: SandboxID, _ detail: String, answer: @escaping (Result<Ending, Failure>) -> Void) {
         if let slot = sandboxes[id] {
             slot.waiters.append { answer(.success($0)) }
@@ -55,7 +60,7 @@ extension Launcher {
             slot.failure = failure
             // Whoever killed it may not kill the next: those who wait are told only when it goes on.
             buildFailures += 1
-            if buildFailures >= 4 { buildFailed(failure) }
+            if buildFailures >= 4 || slot.kind != usual { buildFailed(failure, slot.kind) }
         }
         reclaim(slot)
     }
@@ -66,16 +71,59 @@ extension Launcher {
     func reclaim(_ slot: Slot) {
         slot.state = .reclaiming
         if let id = slot.sandbox, (try? recordedEnding(of: id)) ?? nil == nil { recordLoss(id) }
+        try? slot.group.aside.kill()
         try? slot.group.kill()
+        leaveNetwork(slot)
+        takeLayer(of: slot)
+        keepWrites(of: slot)
         do {
             try files.discard(slot.name)
         } catch { log("slot \(slot.name): \(error)") }
         sweepSoon()
-        if !slot.group.holdsPageCache(), slot.group.remove() {
-            removed(slot)
+        // Unmounting takes its time.
+        if slot.disk == nil, !slot.group.isPopulated(), !slot.group.aside.isPopulated(),
+            (try? files.forgetOwner(of: slot.name)) != nil
+        {
+            tellEnded(slot)
+            answerInventory()
+            emptied.append(slot)
+            removeGroupsSoon()
         } else {
             waitingRemovals.append(slot)
             startRemovals()
+            // It may have been the last that was neither nobody's nor somebody's.
+            answerInventory()
+        }
+    }
+
+    /// Empty groups go once nothing has ended for a moment. The kernel looks at each file system there is for each
+    /// group that goes, and holds up those that are unmounted meanwhile: where many sandboxes end at once, theirs
+    /// are gone by then.
+    private func removeGroupsSoon() {
+        guard !removesGroups else { return }
+        let now = cordon_boottime_ns()
+        if emptied.count == 1 { emptiedSince = now }
+        guard now - emptiedSince < Self.longestRest else { return }
+        loop.cancel(emptiedTimer)
+        emptiedTimer = loop.schedule(after: Self.groupRest) { [unowned self] in self.removeGroups() }
+    }
+
+    /// Removes some, and the others when those who wait have had a turn.
+    private func removeGroups() {
+        removesGroups = true
+        for slot in emptied.suffix(Self.groupsPerTurn) {
+            emptied.removeLast()
+            if !slot.group.holdsPageCache(), slot.group.aside.remove(), slot.group.remove() {
+                removed(slot)
+            } else {
+                waitingRemovals.append(slot)
+            }
+        }
+        startRemovals()
+        if emptied.isEmpty {
+            removesGroups = false
+        } else {
+            loop.schedule(after: .milliseconds(5)) { [unowned self] in self.removeGroups() }
         }
     }
 
@@ -91,13 +139,7 @@ extension Launcher {
     private func startRemovals() {
         while removals.count < Self.mostRemovals, !waitingRemovals.isEmpty {
             let slot = waitingRemovals.removeFirst()
-            let launcher = getpid()
-            let pid = fork()
-            if pid == 0 {
-                Self.becomeRemoval(of: launcher)
-                Self.remove(slot)
-            }
-            guard pid > 0 else {
+            guard let pid = Self.forkRemoval(of: slot) else {
                 waitingRemovals.insert(slot, at: 0)
                 loop.schedule(after: .seconds(1)) { [unowned self] in self.startRemovals() }
                 return
@@ -106,9 +148,28 @@ extension Launcher {
         }
     }
 
+    /// The last that holds a disk unmounts it: the child, which therefore waits until the launcher has let go.
+    private static func forkRemoval(of slot: Slot) -> pid_t? {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { return nil }
+        let launcher = getpid()
+        let pid = fork()
+        if pid == 0 {
+            close(ends[1])
+            slot.disk?.abandon()
+            var byte: UInt8 = 0
+            _ = read(ends[0], &byte, 1)
+            becomeRemoval(of: launcher)
+            remove(slot)
+        }
+        if pid > 0 { slot.disk = nil }
+        for end in ends { close(end) }
+        return pid > 0 ? pid : nil
+    }
+
     /// In a child: it ends with its launcher, whose successor does the work again, holds none of its
     /// locks and connections, and has its time.
-    private static func becomeRemoval(of launcher: pid_t, keeping directory: Int32 = 2) {
+    static func becomeRemoval(of launcher: pid_t, keeping directory: Int32 = 2) {
         _ = cordon_set_parent_death_signal(SIGKILL)
         if getppid() != launcher { _exit(1) }
         if directory > 3 { _ = cordon_close_range(3, UInt32(directory - 1)) }
@@ -120,9 +181,11 @@ extension Launcher {
     private static func remove(_ slot: Slot) -> Never {
         var delay: UInt32 = 200
         for _ in 0..<400 {
+            try? slot.group.aside.kill()
             try? slot.group.kill()
             slot.group.dropPageCache()
-            if slot.group.remove() { _exit(0) }
+            slot.group.aside.dropPageCache()
+            if slot.group.aside.remove(), slot.group.remove() { _exit(0) }
             usleep(delay)
             delay = min(delay * 2, 20_000)
         }
@@ -177,7 +240,10 @@ extension Launcher {
         var information = signalfd_siginfo()
         while read(signals, &information, MemoryLayout<signalfd_siginfo>.size) > 0 {
             // SIGTERM and SIGINT end this process as a kill would: sandboxes live on.
-            if information.ssi_signo != UInt32(SIGCHLD) { exit(0) }
+            if information.ssi_signo != UInt32(SIGCHLD) {
+                syncAtOnce()
+                exit(0)
+            }
         }
         var status: Int32 = 0
         while true {
@@ -187,6 +253,13 @@ extension Launcher {
                 trashSwept(status)
                 continue
             }
+            if spawner.noteReaped(pid) || layerWorkEnded(pid, status) || mountWorkEnded(pid, status)
+                || layerSyncEnded(pid, status) || diskWorkEnded(pid, status)
+            {
+                continue
+            }
+            if listings.remove(pid) != nil { continue }
+            if network?.childEnded(pid, status) ?? false { continue }
             // Shims are told dead by their pidfds, inits that outlived theirs by nobody.
             guard let slot = removals.removeValue(forKey: pid) else { continue }
             if status == 0 { removed(slot) } else { retryRemoval(slot) }
@@ -212,6 +285,15 @@ extension Launcher {
         }
         ranges.release(slot.idBase)
         slots[slot.name] = nil
+        tellEnded(slot)
+        answerInventory()
+        if isShuttingDown { finishShutDown() } else { refill() }
+    }
+
+    /// Tells those who wait that nothing of a sandbox lives any more, and what it ended with.
+    private func tellEnded(_ slot: Slot) {
+        guard !slot.isTold else { return }
+        slot.isTold = true
         if let id = slot.sandbox {
             sandboxes[id] = nil
             let recorded = (try? recordedEnding(of: id)) ?? nil
@@ -226,8 +308,6 @@ extension Launcher {
             for waiter in waiters { waiter(ending) }
             if ran { report(Ended(id: id, ending: ending)) }
         }
-        answerInventory()
-        if isShuttingDown { finishShutDown() } else { refill() }
     }
 
     /// Removes record and output of a sandbox that has ended.
@@ -245,15 +325,19 @@ extension Launcher {
     func shutDown() {
         isShuttingDown = true
         sweepTrash()
+        syncFreshLayers()
         for slot in slots.values where !slot.isReclaiming {
             if slot.sandbox != nil { end(slot, "the service was shut down") } else { drop(slot) }
         }
         finishShutDown()
     }
 
-    private func finishShutDown() {
-        guard slots.isEmpty, trashSweeper == nil else { return }
+    func finishShutDown() {
+        guard slots.isEmpty, trashSweeper == nil, layerWorks.isEmpty, layerSync == nil else { return }
+        network?.remove()
+        network = nil
         _ = parent.remove()
+        spawner.stop()
         loop.schedule(after: .milliseconds(50)) { [unowned self] in
             if !self.supervisors.dissolve() { self.log("a shim is still there: its group is left") }
             self.loop.stop()

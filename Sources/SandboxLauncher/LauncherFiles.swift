@@ -7,8 +7,12 @@ import ShimProtocol
 /// The launcher's directories, in the layout that all programs know.
 ///
 ///     <data>/storage/slots/<slot>/{r1,r2,scratch,mount}   writable layers   root only
+///     <data>/storage/slots/<slot>/disk                    a file system that holds them instead
 ///     <data>/storage/trash/<slot>                          writable layers on their way out
-///     <data>/storage/images/host-…/{root,mask}            layers            root only
+///     <data>/storage/images/{host-…,bare}/{root,mask}     below all layers  root only
+///     <data>/storage/layers/<layer>/{root,usr}            never changed     root only
+///     <data>/storage/lost/<layer>                         not whole, until the service knows  root only
+///     <data>/storage/left/<id>-<n>/{u,stamps,about}         what ended sandboxes wrote to volumes  root only
 ///     <data>/storage/sandboxes/<id>/…                      records, output   root, read by the service
 ///     <run>/slots/<slot>/{record,process,lock,shim.sock}
 ///     <run>/{launcher.sock,instance,lock}
@@ -16,6 +20,10 @@ struct LauncherFiles {
     let slots: Directory
     let trash: Directory
     let images: Directory
+    let layers: Directory
+    /// Layers that a loss of power has torn.
+    let lost: Directory
+    let left: Directory
     let sandboxes: Directory
     let run: Directory
     let runSlots: Directory
@@ -32,7 +40,7 @@ struct LauncherFiles {
         try Self.restrictMount("\(configuration.dataDirectory)/storage")
         // Opened again: through the restricted mount.
         let storage = try Directory(path: "\(configuration.dataDirectory)/storage")
-        for name in ["slots", "trash", "images"] {
+        for name in ["slots", "trash", "images", "layers", "lost", "left"] {
             try storage.make(name, mode: 0o700)
             try Self.own(storage, name, group: 0, mode: 0o700)
         }
@@ -41,6 +49,12 @@ struct LauncherFiles {
         slots = try storage.directory("slots")
         trash = try storage.directory("trash")
         images = try storage.directory("images")
+        layers = try storage.directory("layers")
+        // ext4 without a journal looks through all that was removed nearby in the last minutes for each file that it
+        // makes: where layers come and go, that is most of what making one costs.
+        _ = cordon_spread_directories(layers.raw)
+        lost = try storage.directory("lost")
+        left = try storage.directory("left")
         sandboxes = try storage.directory("sandboxes")
 
         run = try Directory(path: configuration.runDirectory)
@@ -81,7 +95,7 @@ struct LauncherFiles {
         return name.text
     }
 
-    /// Makes a slot's directories.
+    /// Makes a slot's directories; those of its storage where it has no disk of its own.
     func makeSlot(_ name: String, record: SlotRecord, group: UInt32) throws {
         try runSlots.makeNew(name, mode: 0o750)
         let directory = try runSlots.directory(name)
@@ -89,9 +103,30 @@ struct LauncherFiles {
         try check(fchmod(directory.raw, 0o750), "chmod", name)
         try directory.replace(SlotNames.record, with: record.record)
         try slots.makeNew(name)
-        let storage = try slots.directory(name)
+        if record.diskMiB == 0 { try furnish(try slots.directory(name), for: record.root) }
+    }
+
+    /// Makes the directories of a slot's storage.
+    func furnish(_ storage: Directory, for root: RootImage) throws {
         for child in ["r1", "r2", "scratch", "mount"] { try storage.makeNew(child, mode: 0o755) }
         for child in ["r1/u", "r1/w", "r2/u", "r2/w"] { try storage.makeNew(child, mode: 0o755) }
+        if let top = root.layers.last { try dress(try storage.directory("r1/u"), as: top) }
+        guard root.base == .nothing else { return }
+        try storage.makeNew("files", mode: 0o755)
+        try HostFiles.write(to: try storage.directory("files"))
+    }
+
+    /// Gives the top of a writable layer the owner, mode and times of what it lies on: an overlay shows its own.
+    func dress(_ upper: Directory, as layer: LayerName) throws {
+        var status = stat()
+        try check(fstatat(layers.raw, "\(layer)/root", &status, AT_SYMLINK_NOFOLLOW), "stat", layer.text)
+        try check(fchown(upper.raw, status.st_uid, status.st_gid), "chown", upper.name)
+        try check(fchmod(upper.raw, status.st_mode & 0o7777), "chmod", upper.name)
+        var times = (status.st_atim, status.st_mtim)
+        let set = withUnsafePointer(to: &times) {
+            $0.withMemoryRebound(to: timespec.self, capacity: 2) { futimens(upper.raw, $0) }
+        }
+        try check(set, "utimens", upper.name)
     }
 
     /// Takes a slot's writable layers out of use at once; they are removed in the background.
@@ -100,10 +135,16 @@ struct LauncherFiles {
         try slots.move(name, to: trash, as: name)
     }
 
-    /// Removes a slot's run directory: its record goes last of all that is its own.
-    func removeSlotRecord(_ name: String) throws {
+    /// Removes what a slot's run directory says of its shim and of whose it was.
+    func forgetOwner(of name: String) throws {
         guard let directory = try? runSlots.directory(name) else { return }
         for file in try directory.entries() where file != SlotNames.record { try directory.unlink(file) }
+    }
+
+    /// Removes a slot's run directory: its record goes last of all that is its own.
+    func removeSlotRecord(_ name: String) throws {
+        try forgetOwner(of: name)
+        guard let directory = try? runSlots.directory(name) else { return }
         try directory.unlink(SlotNames.record)
         try runSlots.removeEmpty(name)
     }

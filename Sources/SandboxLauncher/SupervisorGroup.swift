@@ -34,19 +34,22 @@ struct SupervisorGroup {
         return nil
     }
 
+    /// On v1, one thread moves itself without the lock of all groups (`LegacyGroupEntry`); this process has one.
+    private var members: String { isUnified ? "cgroup.procs" : "tasks" }
+
     /// Moves the calling process into the group; its children start there.
     func join() throws(SystemCallError) {
         if mkdir(directory, 0o755) < 0, errno != EEXIST { throw SystemCallError("mkdir", directory) }
         try KernelFile.write(
             isUnified ? Self.weight.unified : Self.weight.legacy,
             to: directory + (isUnified ? "/cpu.weight" : "/cpu.shares"))
-        try KernelFile.write("0", to: "\(directory)/cgroup.procs")
+        try KernelFile.write("0", to: "\(directory)/\(members)")
     }
 
     /// Moves the calling process back to where it came from and removes the group; false when
     /// another process still lives in it.
     func dissolve() -> Bool {
-        try? KernelFile.write("0", to: "\(origin)/cgroup.procs")
+        try? KernelFile.write("0", to: "\(origin)/\(members)")
         return rmdir(directory) == 0 || errno == ENOENT
     }
 }

@@ -53,5 +53,12 @@ public struct CordonError: Error, Sendable, CustomStringConvertible {
         CordonError(.invalidArgument, "\(field): \(rule)", field: field, value: value, rule: rule)
     }
 
+    /// Nobody listens on a port of a sandbox, yet or any more.
+    public static func nobodyListens(on port: UInt16, of id: SandboxID) -> CordonError {
+        CordonError(
+            .unavailable, "nothing in sandbox \(id) listens on port \(port)", field: "port", value: "\(port)",
+            detail: ["connect": "refused"], retryAfter: .seconds(1))
+    }
+
     public var description: String { "\(code.rawValue): \(message)" }
 }

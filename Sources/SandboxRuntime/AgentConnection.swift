@@ -2,24 +2,30 @@ import NIOCore
 import NIOPosix
 import SandboxModel
 import ShimProtocol
+import Synchronization
 
 /// The service's end of a conversation with a file agent. What comes is hostile: frames are bounded,
 /// no more is read than somebody waits for, and silence ends it.
 final class AgentConnection: Sendable {
-    /// How long the agent may say nothing, or take nothing, while it is waited for.
+    /// How long the agent may say nothing while it is waited for. While something is sent to it, it may take
+    /// nothing for as long as it says that it works.
     static let patience: TimeAmount = .seconds(30)
 
     private let channel: any Channel
     private let inbox: NIOLoopBound<AgentInbox>
+    private let word: AgentWord
 
-    private init(channel: any Channel, inbox: NIOLoopBound<AgentInbox>) {
+    private init(channel: any Channel, inbox: NIOLoopBound<AgentInbox>, word: AgentWord) {
         self.channel = channel
         self.inbox = inbox
+        self.word = word
     }
 
-    /// Connects to a shim's socket and has it start an agent. Throws the shim's refusal.
+    /// Connects to a shim's socket and has it start an agent. Throws the shim's refusal. Where the caller runs on an
+    /// event loop, the connection does, too: no thread is woken for a piece that goes from one to the other.
     static func open(_ path: String, as user: String, on group: any EventLoopGroup) async throws -> AgentConnection {
-        let channel = try await ClientBootstrap(group: group)
+        let word = AgentWord()
+        let channel = try await ClientBootstrap(group: group.nearest)
             .channelOption(.autoRead, value: false)
             .channelOption(
                 .recvAllocator,
@@ -28,7 +34,7 @@ final class AgentConnection: Sendable {
             )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AgentInbox(patience: patience))
+                    try channel.pipeline.syncOperations.addHandler(AgentInbox(patience: patience, word: word))
                 }
             }
             .connect(unixDomainSocketPath: path).get()
@@ -36,7 +42,7 @@ final class AgentConnection: Sendable {
             NIOLoopBound(
                 try channel.pipeline.syncOperations.handler(type: AgentInbox.self), eventLoop: channel.eventLoop)
         }.get()
-        let connection = AgentConnection(channel: channel, inbox: inbox)
+        let connection = AgentConnection(channel: channel, inbox: inbox, word: word)
         do {
             try await connection.send(OpenFiles(user: user))
             _ = try await connection.next(FilesReady.self)
@@ -50,8 +56,10 @@ final class AgentConnection: Sendable {
     /// Sends a message; returns once the socket has taken it.
     func send(_ message: some Message) async throws {
         let bytes = ByteBuffer(bytes: Frame.bytes(message, request: 0))
-        let (loop, channel) = (channel.eventLoop, channel)
-        let timer = loop.scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        let (loop, channel, inbox, start) = (channel.eventLoop, channel, inbox, NIODeadline.now())
+        let timer = loop.scheduleRepeatedTask(initialDelay: .seconds(10), delay: .seconds(10)) { _ in
+            if inbox.value.isSilent(since: start, patience: Self.patience) { channel.close(promise: nil) }
+        }
         defer { timer.cancel() }
         try await untilCancelled {
             do {
@@ -77,11 +85,14 @@ final class AgentConnection: Sendable {
         }
     }
 
-    /// Whether the agent has said something that nobody has taken yet.
-    func hasWord() async throws -> Bool {
+    /// From here on what the agent says is heard (`hasWord`), though nobody waits for it.
+    func listen() async throws {
         let inbox = inbox
-        return try await channel.eventLoop.submit { inbox.value.hasWord }.get()
+        try await channel.eventLoop.submit { inbox.value.listen() }.get()
     }
+
+    /// Whether the agent has said something that nobody has taken yet, or is gone.
+    var hasWord: Bool { word.isThere }
 
     func close() { channel.close(promise: nil) }
 
@@ -99,27 +110,50 @@ final class AgentConnection: Sendable {
 /// The agent is gone, or was cut off: for its silence, for nonsense, or with its sandbox.
 struct AgentGone: Error {}
 
+/// Whether an agent has said something, for whoever isn't on its event loop.
+private final class AgentWord: Sendable {
+    private let flag = Atomic(false)
+
+    var isThere: Bool {
+        get { flag.load(ordering: .acquiring) }
+        set { flag.store(newValue, ordering: .releasing) }
+    }
+}
+
 /// Cuts what an agent sends into frames, one reading ahead.
 private final class AgentInbox: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let patience: TimeAmount
     private var context: ChannelHandlerContext?
-    private var assembler = FrameAssembler()
-    private var frames: CircularBuffer<Frame> = []
+    private let word: AgentWord
+    private var assembler = FrameAssembler(keeping: Frame.maximumSize)
+    private var frames: CircularBuffer<Frame> = [] { didSet { word.isThere = isOver || !frames.isEmpty } }
+    private var isListening = false
     private var waiter: EventLoopPromise<Frame>?
     private var timer: Scheduled<Void>?
     private var isReading = false
-    private var isOver = false
+    private var isOver = false { didSet { word.isThere = isOver || !frames.isEmpty } }
+    private var lastHeard = NIODeadline.uptimeNanoseconds(0)
 
-    init(patience: TimeAmount) { self.patience = patience }
+    init(patience: TimeAmount, word: AgentWord) {
+        self.patience = patience
+        self.word = word
+    }
 
-    var hasWord: Bool {
+    func listen() {
+        isListening = true
         readAhead()
-        return !frames.isEmpty || isOver
+    }
+
+    /// Whether nothing was heard for too long, as far as is known: what has come is taken first.
+    func isSilent(since start: NIODeadline, patience: TimeAmount) -> Bool {
+        readAhead()
+        return NIODeadline.now() - max(start, lastHeard) > patience
     }
 
     func next() -> EventLoopFuture<Frame> {
+        isListening = false
         guard let context else { return failed() }
         if let frame = frames.popFirst() {
             readAhead()
@@ -153,6 +187,7 @@ private final class AgentInbox: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastHeard = .now()
         assembler.append(unwrapInboundIn(data).readableBytesView)
         do {
             while let frame = try assembler.next() {
@@ -177,7 +212,7 @@ private final class AgentInbox: ChannelInboundHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
         // A frame takes several readings; a waiting caller wants the whole of it.
-        if waiter != nil { readAhead() }
+        if waiter != nil || isListening { readAhead() }
     }
 
     func channelInactive(context: ChannelHandlerContext) {

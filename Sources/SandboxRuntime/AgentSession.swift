@@ -5,8 +5,13 @@ import Synchronization
 /// The engine's `FileSession` over one agent.
 final class AgentSession: FileSession {
     private let connection: AgentConnection
-    /// How much of what is being read may still come: the agent decides when to stop, we how far it gets.
-    private let left = Mutex<UInt64>(0)
+    private let reading = Mutex<Reading?>(nil)
+
+    /// What is being read, and how much of it may still come: the agent decides when to stop, we how far it gets.
+    private struct Reading {
+        let path: FilePath
+        var left: UInt64
+    }
 
     init(_ connection: AgentConnection) { self.connection = connection }
 
@@ -17,26 +22,39 @@ final class AgentSession: FileSession {
             try await connection.send(
                 WriteFile(
                     path: write.path.text, mode: write.mode, atomic: write.atomic, makesParents: write.makesParents))
-            do {
-                while let piece = try await next() {
-                    // All that can come before the end is a fault: the rest isn't wanted.
-                    if try await connection.hasWord() { break }
-                    try await connection.send(FileData(bytes: piece))
-                }
-            } catch {
-                // The agent tidies up, and says no more than that it has.
-                try await connection.send(FileEnd(isWhole: false))
-                _ = try? await connection.next()
-                throw error
-            }
-            try await connection.send(FileEnd(isWhole: true))
+            try await sendPieces(next)
             return try await connection.next(FileState.self).attributes
         }
     }
 
+    /// Sends what a file or an archive consists of.
+    private func sendPieces(_ next: () async throws -> [UInt8]?) async throws {
+        do {
+            try await connection.listen()
+            while let piece = try await next() {
+                // All that can come before the end is a fault: the rest isn't wanted.
+                if connection.hasWord { break }
+                guard piece.count > FileData.maximumBytes else {
+                    try await connection.send(FileData(bytes: piece))
+                    continue
+                }
+                for start in stride(from: 0, to: piece.count, by: FileData.maximumBytes) {
+                    let part = piece[start..<min(start + FileData.maximumBytes, piece.count)]
+                    try await connection.send(FileData(bytes: Array(part)))
+                }
+            }
+        } catch {
+            // The agent tidies up, and says no more than that it has.
+            try await connection.send(FileEnd(isWhole: false))
+            _ = try? await connection.next()
+            throw error
+        }
+        try await connection.send(FileEnd(isWhole: true))
+    }
+
     func read(_ path: FilePath, from offset: UInt64, upTo length: UInt64) async throws -> FileAttributes {
         try await about(path) {
-            left.withLock { $0 = length }
+            reading.withLock { $0 = Reading(path: path, left: length) }
             try await connection.send(ReadFile(path: path.text, offset: offset, length: length))
             return try await connection.next(FileState.self).attributes
         }
@@ -51,14 +69,18 @@ final class AgentSession: FileSession {
                 }
                 return nil
             }
+            if frame.type == MessageType.fileFault.rawValue { throw try frame.decode(Fault.self) }
             let bytes = try frame.decode(FileData.self).bytes
-            let isDue = left.withLock { left in
-                guard (1...FileData.maximumBytes).contains(bytes.count), bytes.count <= left else { return false }
-                left -= UInt64(bytes.count)
+            let isDue = reading.withLock { reading in
+                guard (1...FileData.maximumBytes).contains(bytes.count), let left = reading?.left, bytes.count <= left
+                else { return false }
+                reading?.left -= UInt64(bytes.count)
                 return true
             }
             guard isDue else { throw WireError("more than was asked for") }
             return bytes
+        } catch let fault as Fault {
+            throw fault.fault.error(reading.withLock { $0?.path } ?? .root, note: fault.note)
         } catch { throw Self.converted(error) }
     }
 
@@ -66,6 +88,13 @@ final class AgentSession: FileSession {
         try await about(path) {
             try await connection.send(DescribeFile(path: path.text, followsLinks: followingLinks))
             return try await connection.next(FileState.self).attributes
+        }
+    }
+
+    func digest(of path: FilePath) async throws -> [UInt8] {
+        try await about(path) {
+            try await connection.send(DigestFile(path: path.text))
+            return try await connection.next(FileDigest.self).bytes
         }
     }
 
@@ -100,6 +129,39 @@ final class AgentSession: FileSession {
         try await change(path, ChangeMode(path: path.text, mode: mode))
     }
 
+    func unpack(_ unpacking: Unpacking, next: () async throws -> [UInt8]?) async throws -> UnpackingSummary {
+        try await about(unpacking.path) {
+            try await connection.send(UnpackArchive(unpacking))
+            try await sendPieces(next)
+            return try await connection.next(ArchiveUnpacked.self).summary
+        }
+    }
+
+    func pack(_ path: FilePath, compression: ArchiveCompression, omittingTimes: Bool) async throws {
+        try await about(path) {
+            reading.withLock { $0 = Reading(path: path, left: .max) }
+            try await connection.send(PackDirectory(path: path, compression: compression, omitsTimes: omittingTimes))
+            _ = try await connection.next(FileState.self)
+        }
+    }
+
+    func watch(_ path: FilePath, recursive: Bool) async throws {
+        try await about(path) {
+            reading.withLock { $0 = Reading(path: path, left: 0) }
+            try await connection.send(WatchFiles(path: path.text, recursive: recursive))
+            _ = try await connection.next(FileState.self)
+        }
+    }
+
+    func nextChanges() async throws -> [FileChange]? {
+        try await about(reading.withLock { $0?.path } ?? .root) {
+            let frame = try await connection.next()
+            if frame.type == MessageType.fileFault.rawValue { throw try frame.decode(Fault.self) }
+            if frame.type == MessageType.fileEnd.rawValue { return nil }
+            return try frame.decode(FileChanges.self).changes
+        }
+    }
+
     private func change(_ path: FilePath, _ message: some Message) async throws {
         try await about(path) {
             try await connection.send(message)
@@ -111,7 +173,7 @@ final class AgentSession: FileSession {
         do {
             return try await work()
         } catch let fault as Fault {
-            throw fault.fault.error(path)
+            throw fault.fault.error(path, note: fault.note)
         } catch { throw Self.converted(error) }
     }
 

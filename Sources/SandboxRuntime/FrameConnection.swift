@@ -26,7 +26,7 @@ final class FrameConnection: Sendable {
     ) async throws -> FrameConnection {
         // The handler is there before the connection is: one that is cut at once is seen to be.
         let made = Mutex<FrameConnection?>(nil)
-        _ = try await ClientBootstrap(group: group)
+        _ = try await ClientBootstrap(group: group.nearest)
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65_536)
             )
@@ -129,4 +129,10 @@ private final class FrameHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+extension EventLoopGroup {
+    /// The event loop that the caller runs on, or any: who waits for an answer on a loop is called by it, and no
+    /// thread has to be woken on the way.
+    var nearest: any EventLoop { MultiThreadedEventLoopGroup.currentEventLoop ?? next() }
 }

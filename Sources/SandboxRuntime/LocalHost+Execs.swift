@@ -43,7 +43,7 @@ extension LocalHost {
     public func output(_ stream: OutputStream, of exec: ExecID, in id: SandboxID) async throws -> any OutputReader {
         let directory = try records.output(of: id)
         let reader = SpoolReader(stream, of: exec, directory: directory, link: try? link(id))
-        try await reader.open()
+        try reader.open()
         return reader
     }
 

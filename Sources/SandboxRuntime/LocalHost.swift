@@ -13,6 +13,12 @@ public final class LocalHost: SandboxHost {
     let configuration: RuntimeConfiguration
     let records: SandboxRecordReader
     let launcher: LauncherLink
+    let sockets: SocketBroker
+    /// What layers have touched is read here, one after the other: it blocks.
+    let listings: LoopThread<LauncherDescriptors>
+    let routerSocketSource: RouterSocketSource
+    let denials: DenialBook
+    private let denialReader: LoopThread<DenialReader>
     let group: any EventLoopGroup
     let logger: Logger
     /// What this process knows of the living: one lock, so that no ending falls between the two.
@@ -22,10 +28,15 @@ public final class LocalHost: SandboxHost {
         var launching: [SandboxID: Ending?] = [:]
         /// Whether `inventory` has been taken: from then on, what isn't known here is nobody's.
         var isComplete = false
+        var network = NetworkPlaces()
     }
 
     let known = Mutex(Known())
-    private let report: AsyncStream<HostReport>.Continuation
+    /// An element whenever a launcher has been connected to: sockets of the router's may be those of one that
+    /// is gone. One consumer.
+    public let launcherArrivals: AsyncStream<Void>
+    private let launcherArrival: AsyncStream<Void>.Continuation
+    let report: AsyncStream<HostReport>.Continuation
     private let runDirectory: Directory
 
     /// Opens the directories that the launcher has made; it must have been started before.
@@ -38,8 +49,21 @@ public final class LocalHost: SandboxHost {
         self.logger = logger
         records = try SandboxRecordReader(dataDirectory: configuration.dataDirectory)
         runDirectory = try Directory(path: configuration.runDirectory)
-        launcher = LauncherLink(path: "\(runDirectory.procPath)/launcher.sock", group: group, logger: logger)
-        (reports, report) = AsyncStream.makeStream()
+        let socket = "\(runDirectory.procPath)/launcher.sock"
+        launcher = LauncherLink(path: socket, group: group, logger: logger)
+        sockets = try SocketBroker(path: socket)
+        listings = try LoopThread(name: "cordon-listings") { _ in LauncherDescriptors(path: socket) }
+        let (reports, report) = AsyncStream<HostReport>.makeStream()
+        (self.reports, self.report) = (reports, report)
+        (launcherArrivals, launcherArrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let source = RouterSocketSource(path: socket)
+        let denials = DenialBook { report.yield(.networkDenied($0, $1, times: $2)) }
+        (routerSocketSource, self.denials) = (source, denials)
+        let owner = OwnerLookup()
+        denialReader = try LoopThread(name: "cordon-denials") { loop in
+            DenialReader(loop: loop, source: source, book: denials) { owner.find($0) }
+        }
+        owner.set { [weak self] interface in self?.sandbox(behind: interface) }
     }
 
     /// Keeps the launcher's connection until cancelled.
@@ -65,6 +89,10 @@ public final class LocalHost: SandboxHost {
     /// request that nobody waits for any more is ended.
     private func catchUp(_ connection: FrameConnection) async throws {
         let list: InventoryList = try await connection.call(Inventory())
+        learnPlaces(list)
+        // A launcher without a sandbox to take over has made a new router.
+        denialReader.perform { $0.renew() }
+        launcherArrival.yield()
         let living = Set(list.items.map(\.id))
         let (linked, strays) = known.withLock { known in
             (
@@ -98,6 +126,7 @@ public final class LocalHost: SandboxHost {
 
     private func takeInventory(_ connection: FrameConnection) async throws -> [HostedSandbox] {
         let list: InventoryList = try await connection.call(Inventory())
+        learnPlaces(list)
         var result: [HostedSandbox] = []
         try await withThrowingTaskGroup(of: HostedSandbox?.self) { group in
             var items = list.items[...]
@@ -180,17 +209,35 @@ public final class LocalHost: SandboxHost {
         let assignment = Assignment(
             id: order.id, limits: configuration.limits(of: spec.resources), hostname: order.hostname,
             timeout: spec.timeout, idleTimeout: spec.idleTimeout, seccomp: seccomp,
-            main: StartExec(mainOf: spec, in: order.id))
+            main: StartExec(mainOf: spec, in: order.id),
+            network: spec.sidecarOf == nil ? spec.network ?? .blocked : .blocked)
         known.withLock { $0.launching[order.id] = .some(nil) }
         defer { _ = known.withLock { $0.launching.removeValue(forKey: order.id) } }
         let connection = try await launcher.connection()
         let launched: Launched
         do {
-            launched = try await connection.call(Launch(assignment))
+            launched = try await connection.call(
+                Launch(
+                    assignment, root: order.root, diskMiB: configuration.disk(of: order), mounts: order.mounts,
+                    sidecarOf: spec.sidecarOf, buckets: order.buckets))
         } catch let failure as Failure {
             throw CordonError(failure)
         } catch is FrameConnection.Lost {
             return try await findLaunched(order.id)
+        }
+        guard launched.diskMiB == configuration.disk(of: order), launched.buckets == order.buckets.count else {
+            // A launcher of before there were disks, or buckets, serves on: nobody is to believe in what isn't there.
+            _ = try? await terminate(order.id, detail: "it has no disk of its own, or no bucket")
+            throw CordonError(
+                .failedPrecondition,
+                "the launcher that serves is of an older version, without disk_mib or cloud_buckets: cordond down ends it"
+            )
+        }
+        guard launched.isSidecar == (spec.sidecarOf != nil) else {
+            _ = try? await terminate(order.id, detail: "it is no sidecar")
+            throw CordonError(
+                .failedPrecondition,
+                "the launcher that serves is of an older version, without sidecars: cordond down ends it")
         }
         let receipt = LaunchReceipt(
             startedAt: launched.assigned.startedAt, deadline: launched.assigned.deadline,
@@ -199,6 +246,7 @@ public final class LocalHost: SandboxHost {
             let (link, _) = try await open(launched.slot)
             let early = known.withLock { known in
                 known.links[order.id] = link
+                if let place = launched.place { known.network.put(order.id, at: place) }
                 return known.launching[order.id] ?? nil
             }
             if let ending = early { await sandboxEnded(order.id, ending) }
@@ -223,6 +271,7 @@ public final class LocalHost: SandboxHost {
     /// left that nobody knows of.
     private func findLaunched(_ id: SandboxID) async throws -> LaunchReceipt {
         let list = try await launcher.ask(Inventory(), for: InventoryList.self)
+        learnPlaces(list)
         if let item = list.items.first(where: { $0.id == id }), let (link, status) = try? await open(item.slot) {
             known.withLock { $0.links[id] = link }
             return LaunchReceipt(
@@ -262,7 +311,12 @@ public final class LocalHost: SandboxHost {
         }
         guard let link else { return }
         await link.connection.closed()
-        guard known.withLock({ $0.links.removeValue(forKey: id) }) != nil else { return }
+        let wasKnown = known.withLock { known in
+            known.network.remove(id)
+            denials.forget(id)
+            return known.links.removeValue(forKey: id) != nil
+        }
+        guard wasKnown else { return }
         for state in (try? records.execs(of: id)) ?? [] { link.tell(state) { report.yield($0) } }
         report.yield(.sandboxEnded(id, ending))
     }

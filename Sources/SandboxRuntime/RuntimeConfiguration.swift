@@ -11,14 +11,23 @@ public struct RuntimeConfiguration: Sendable {
     public var seccompPrograms: [String: [UInt8]]
     /// Used where a spec gives no limit.
     public var defaultLimits: LaunchLimits
+    /// The size of a sandbox's disk where a spec gives none; nil for none of its own.
+    public var defaultDiskMiB: Int?
 
     public init(
-        runDirectory: String, dataDirectory: String, seccompPrograms: [String: [UInt8]], defaultLimits: LaunchLimits
+        runDirectory: String, dataDirectory: String, seccompPrograms: [String: [UInt8]], defaultLimits: LaunchLimits,
+        defaultDiskMiB: Int? = nil
     ) {
         self.runDirectory = runDirectory
         self.dataDirectory = dataDirectory
         self.seccompPrograms = seccompPrograms
         self.defaultLimits = defaultLimits
+        self.defaultDiskMiB = defaultDiskMiB
+    }
+
+    /// The size of the disk that an order amounts to, in MiB; 0 for none.
+    func disk(of order: LaunchOrder) -> UInt32 {
+        order.isBounded ? UInt32(order.spec.resources.diskMiB ?? defaultDiskMiB ?? 0) : 0
     }
 
     /// The limits that a spec and the defaults amount to.
@@ -70,7 +79,8 @@ extension StartExec {
             id: .main, argv: command.argv,
             environment: Self.environment(
                 spec.environment, terminal: spec.terminal, sandbox: sandbox, exec: .main),
-            workdir: spec.workdir, user: "", timeout: nil, onFull: .pause, stdout: .keep, stderr: .keep, stdin: true,
+            workdir: spec.workdir ?? "/", user: spec.user ?? "", timeout: nil, onFull: .pause, stdout: .keep,
+            stderr: .keep, stdin: true,
             terminal: spec.terminal?.size)
     }
 }

@@ -11,6 +11,8 @@ final class ShimLink: Sendable {
     /// Its shim's socket.
     let path: String
     private let nextReader = Mutex<UInt64>(1)
+    /// How many keep the sandbox from being idle.
+    private let holders = Mutex(0)
     /// Execs whose end has been reported already.
     private let reported = Mutex<Set<ExecID>>([])
 
@@ -63,6 +65,21 @@ final class ShimLink: Sendable {
         nextReader.withLock { next in
             next += 1
             return next
+        }
+    }
+
+    /// Keeps the sandbox from being idle, until `letGo` was called as often.
+    func hold() {
+        holders.withLock { holders in
+            holders += 1
+            if holders == 1 { connection.send(HoldAwake(isHeld: true)) }
+        }
+    }
+
+    func letGo() {
+        holders.withLock { holders in
+            holders -= 1
+            if holders == 0 { connection.send(HoldAwake(isHeld: false)) }
         }
     }
 

@@ -22,14 +22,11 @@ final class SpoolReader: OutputReader {
         number = link?.reader() ?? 0
     }
 
+    /// Opens the spool, if anything has been written yet.
+    func open() throws { _ = try spool() }
+
     /// Whether nothing can be added: the shim is gone, or keeps nothing.
     private var isOver: Bool { link.map { !$0.connection.isOpen } ?? true || isDiscarded.withLock { $0 } }
-
-    /// Finds out whether there will ever be anything to read, where nothing has been written yet.
-    func open() async throws {
-        guard try spool() == nil else { return }
-        _ = try await waitBeyond(0, upTo: .zero)
-    }
 
     private func spool() throws -> SpoolFile? {
         try file.withLock { file in

@@ -12,14 +12,13 @@ final class InitProcess {
         case started(number: UInt32, pid: Int32)
         case cloneFailed(number: UInt32, errno: Int32)
         case exited(number: UInt32, waitStatus: Int32)
-        case pong(number: UInt32)
         case setupFailed(String)
 
         /// The process that it is about.
         var number: UInt32? {
             switch self {
             case .started(let number, _), .cloneFailed(let number, _), .exited(let number, _): number
-            case .ready, .pong, .setupFailed: nil
+            case .ready, .setupFailed: nil
             }
         }
     }
@@ -53,8 +52,13 @@ final class InitProcess {
     }
 
     /// Clones PID 1 into the groups and namespaces and lets it build the sandbox; it reports
-    /// `ready` or `setupFailed`. The child of this call never returns from it.
-    static func start(_ prepare: Prepare, group: ControlGroup) throws(SystemCallError) -> InitProcess {
+    /// `ready` or `setupFailed`. The child of this call never returns from it. `joined` is a pidfd
+    /// of the process whose network is shared, if one is.
+    static func start(
+        _ prepare: Prepare, disk: consuming Descriptor?, joining joined: SharedDescriptor?, group: ControlGroup
+    ) throws(SystemCallError) -> InitProcess {
+        let disk = disk?.release() ?? -1
+        defer { if disk >= 0 { close(disk) } }
         let userNamespace = Descriptor(
             owning: try check(cordon_user_namespace(prepare.idBase, 65_536), "user namespace"))
         var pair: [Int32] = [-1, -1]
@@ -65,29 +69,25 @@ final class InitProcess {
         // Nothing of a key that the service's user holds may be reachable inside.
         try check(cordon_join_fresh_session_keyring(), "keyctl", "fresh session keyring")
 
-        let pid = try check(cordon_clone(cordon_sandbox_namespaces, home.raw), "clone3")
-        if pid == 0 { beInit(theirs, ours.raw, prepare, userNamespace.raw) }
-        do {
-            try group.attachLegacy(pid)
-        } catch {
-            kill(pid, SIGKILL)
-            throw error
-        }
+        let entries = try group.legacyEntries()
+        let shared = joined == nil ? 0 : UInt64(cordon_clone_newnet)
+        let pid = try check(cordon_clone(cordon_sandbox_namespaces & ~shared, home.raw), "clone3")
+        if pid == 0 { beInit(theirs, ours.raw, prepare, disk, joined?.raw ?? -1, userNamespace.raw, entries) }
         let pidfd = Descriptor(owning: try check(cordon_pidfd_open(pid), "pidfd_open"))
-        let process = InitProcess(pid: pid, socket: ours, pidfd: pidfd)
-        try process.request(UInt32(CORDON_INIT_PING), 0)
-        return process
+        return InitProcess(pid: pid, socket: ours, pidfd: pidfd)
     }
 
-    /// PID 1: waits until its groups are set, builds, gives up everything, serves. Never returns.
+    /// PID 1: enters its groups, builds, gives up everything, serves. Never returns.
     private static func beInit(
-        _ shim: borrowing Descriptor, _ other: Int32, _ prepare: Prepare, _ userNamespace: Int32
+        _ shim: borrowing Descriptor, _ other: Int32, _ prepare: Prepare, _ disk: Int32, _ joined: Int32,
+        _ userNamespace: Int32, _ entries: [LegacyGroupEntry]
     ) -> Never {
         close(other)
-        var go = cordon_init_request()
-        guard cordon_receive(shim.raw, &go, MemoryLayout<cordon_init_request>.size, nil, nil) > 0 else { _exit(1) }
         do throws(SystemCallError) {
-            let sysctls = try SandboxBuilder(prepare: prepare, userNamespace: userNamespace).build()
+            for entry in entries { try entry.enter() }
+            let sysctls = try SandboxBuilder(
+                prepare: prepare, disk: disk, userNamespace: userNamespace, joining: joined
+            ).build()
             var step: UnsafePointer<CChar>?
             let dropped = cordon_init_drop(userNamespace, sysctls.raw, SandboxBuilder.capabilities, &step)
             let number = errno
@@ -172,7 +172,6 @@ final class InitProcess {
         case CORDON_INIT_STARTED: return .started(number: report.number, pid: report.value)
         case CORDON_INIT_CLONE_FAILED: return .cloneFailed(number: report.number, errno: report.value)
         case CORDON_INIT_EXITED: return .exited(number: report.number, waitStatus: report.value)
-        case CORDON_INIT_PONG: return .pong(number: report.number)
         case CORDON_INIT_SETUP_FAILED:
             return .setupFailed(String(decoding: buffer[size..<count], as: UTF8.self))
         default: return nil

@@ -255,7 +255,10 @@ package final class OutputPipe {
             // Somebody who was cut off is back: what is kept for the new reader is kept for the old one.
             readers = readers.filter { !$0.value.isGone || $0.value.position + underWay < offset }
         }
-        readers[reader] = Reader(position: offset, lastSeen: cordon_boottime_ns())
+        // What is told of its place beside its reading may come late. Nobody has read what isn't there yet, whatever
+        // offset a client has named.
+        let position = min(max(offset, readers[reader]?.position ?? 0), extent.end)
+        readers[reader] = Reader(position: position, lastSeen: cordon_boottime_ns())
         if readers.count > 256 { forgetSilent() }
         if retry != nil { resume() }
         let now = extent

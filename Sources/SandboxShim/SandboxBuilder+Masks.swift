@@ -13,6 +13,11 @@ extension SandboxBuilder {
     private static let maskedDirectories = ["/proc/acpi", "/proc/asound", "/proc/pressure", "/proc/scsi"]
     private static let readOnly = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]
 
+    /// Programs look here for the limits of containers, find nothing, and go on without.
+    private static let emptyDirectory = "/sys/fs/cgroup"
+
+    /// Follows `narrowSystemView`: directories are masked with its empty one, since each file system of a
+    /// sandbox's own makes all others end more slowly.
     func mask() throws(SystemCallError) {
         for path in Self.maskedFiles where access(path, F_OK) == 0 {
             let null = try Mount.clone("/dev/null")
@@ -20,10 +25,7 @@ extension SandboxBuilder {
             try Mount.attach(null, at: AT_FDCWD, path)
         }
         for path in Self.maskedDirectories where access(path, F_OK) == 0 {
-            let empty = try Mount.make(
-                "tmpfs", ["mode": "0555", "size": "4k", "nr_inodes": "1"],
-                attributes: [.readOnly, .noSetuid, .noDevices, .noExecution])
-            try Mount.attach(empty, at: AT_FDCWD, path)
+            try Mount.attach(try Mount.clone(Self.emptyDirectory), at: AT_FDCWD, path)
         }
         for path in Self.readOnly where access(path, F_OK) == 0 {
             let tree = try Mount.clone(path, recursive: true)
@@ -53,8 +55,7 @@ extension SandboxBuilder {
             attributes: [.noSetuid, .noDevices, .noExecution])
         try Mount.attach(view, at: AT_FDCWD, "/sys")
         let system = try Directory(path: "/sys")
-        // Empty: programs look here for the limits of containers, and go on without.
-        for path in shown.map(\.path) + ["fs/cgroup"] {
+        for path in shown.map(\.path) + [Self.emptyDirectory.replacing("/sys/", with: "")] {
             var parent = ""
             for part in path.split(separator: "/") {
                 parent += parent.isEmpty ? String(part) : "/\(part)"

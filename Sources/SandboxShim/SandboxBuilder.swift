@@ -7,22 +7,32 @@ import ShimProtocol
 /// host's rights. The order of the steps, with reasons, is in docs/ISOLATION.md.
 struct SandboxBuilder {
     /// The sandbox's directory on disk: `r1` and `r2` hold the writable layers' `u` and `w`.
-    private let storage: Directory
-    /// The image: `root` is the skeleton of `/`, `mask` a layer over the host's `/usr`.
-    private let image: Directory
-    private let prepare: Prepare
+    let storage: Directory
+    /// What lies below all layers: `root` is the skeleton of `/`, `mask` a layer over the host's `/usr`.
+    let image: Directory
+    let prepare: Prepare
     /// Maps 0–65,535 inside to the sandbox's own host ids.
-    private let userNamespace: Int32
+    let userNamespace: Int32
+    /// PID 1 of the sandbox whose network this one shares, as a pidfd; -1 with a network of its own.
+    let joined: Int32
 
     /// Opens the directories here, in PID 1: only what its own mount namespace shows can be cloned.
-    init(prepare: Prepare, userNamespace: Int32) throws(SystemCallError) {
+    init(prepare: Prepare, disk: Int32, userNamespace: Int32, joining joined: Int32) throws(SystemCallError) {
+        // Before anything shows a network: sysfs shows the one of whoever mounts it.
+        if joined >= 0 { try check(cordon_setns(joined, cordon_clone_newnet), "setns", "the sandbox's network") }
+        self.joined = joined
+        if prepare.hasDisk {
+            // In this mount namespace alone, whose old root goes with the pivot: nobody else sees a sandbox's disk.
+            try Mount.makePrivate()
+            try check(cordon_move_mount(disk, AT_FDCWD, prepare.storage), "move_mount", "disk")
+        }
         storage = try Directory(path: prepare.storage)
         image = try Directory(path: prepare.image)
         self.prepare = prepare
         self.userNamespace = userNamespace
     }
 
-    private var base: UInt32 { prepare.idBase }
+    var base: UInt32 { prepare.idBase }
 
     /// Capabilities that root inside keeps over its own files and processes; none works over a
     /// namespace, because the user namespace owns none.
@@ -52,66 +62,11 @@ struct SandboxBuilder {
         try pivot(to: root)
         try configureNetwork()
         let sysctls = try Directory(path: "/proc/sys")
-        try mask()
         try narrowSystemView()
+        try mask()
         try check(cordon_set_hostname("sandbox"), "sethostname")
         try check(cordon_lower_limits(), "setrlimit")
         return sysctls
-    }
-
-    // MARK: Root
-
-    /// Mounts `/` and `/usr`, and returns a handle of the new root, which is attached in our own
-    /// mount namespace alone.
-    private func mountRoot() throws(SystemCallError) -> Directory {
-        guard let method = OverlayMethod(rawValue: prepare.overlayMethod) else {
-            throw SystemCallError("overlay", "unknown method", errno: EINVAL)
-        }
-        let builder = try OverlayBuilder(method: method, scratch: try storage.directory("scratch"))
-        // Opened before the ids change: these directories are host root's.
-        let skeleton = try idMapped("root", below: image.raw)
-        let mask = try idMapped("mask", below: image.raw)
-        let usr = try idMapped("/usr", below: AT_FDCWD)
-        let upper = try idMapped("r1", below: storage.raw)
-        let upperUsr = try idMapped("r2", below: storage.raw)
-
-        try check(cordon_keep_capabilities_across_setuid(), "prctl", "securebits")
-        let usrForAll = try readableByAll([mask, usr], builder)
-        // The overlay's own credentials: root as the sandbox knows it, or its upper is read-only.
-        cordon_set_fs_ids(base, base)
-        defer { cordon_set_fs_ids(0, 0) }
-        let rootMount = try builder.overlay(lowers: [skeleton], upper: upper)
-        let usrMount = try builder.overlay(lowers: [SharedDescriptor(usrForAll)], upper: upperUsr)
-        cordon_set_fs_ids(0, 0)
-
-        let point = try storage.directory("mount")
-        try Mount.attach(rootMount, at: point)
-        let root = try storage.directory("mount")
-        try Mount.attach(usrMount, at: try root.directory("usr"))
-        return root
-    }
-
-    private func idMapped(_ path: String, below directory: Int32) throws(SystemCallError) -> SharedDescriptor {
-        SharedDescriptor(try Mount.idMapped(path, below: directory, userNamespace: userNamespace))
-    }
-
-    /// A read-only view of the host's `/usr` in which only what everybody may read can be read:
-    /// now, and also when something else appears there later.
-    ///
-    /// Id-mapped, host root's files belong to root inside, who could read the unreadable. An
-    /// overlay opens files with the credentials it was made with: an id that owns nothing, without
-    /// the rights to override modes.
-    private func readableByAll(
-        _ layers: [SharedDescriptor], _ builder: OverlayBuilder
-    ) throws(SystemCallError) -> Descriptor {
-        let nobody = base + 65_535
-        try check(cordon_set_file_override(false), "capset", "drop file overrides")
-        cordon_set_fs_ids(nobody, nobody)
-        defer {
-            cordon_set_fs_ids(0, 0)
-            _ = cordon_set_file_override(true)
-        }
-        return try builder.overlay(lowers: layers, upper: nil)
     }
 
     // MARK: Kernel file systems
@@ -168,8 +123,17 @@ struct SandboxBuilder {
 
     /// Ports below 1,024 and ping are for everybody inside: the network is theirs alone.
     private func configureNetwork() throws(SystemCallError) {
+        guard joined < 0 else {
+            // All else is as the other sandbox has it. Nobody but those who share it is in this namespace: that the
+            // range holds everybody's ids gives ping to nobody else.
+            return try KernelFile.write("0 \(Int32.max)", to: "/proc/sys/net/ipv4/ping_group_range")
+        }
         try KernelFile.write("0", to: "/proc/sys/net/ipv4/ip_unprivileged_port_start")
         try KernelFile.write("\(base) \(base + 65_535)", to: "/proc/sys/net/ipv4/ping_group_range")
+        // Interfaces that come later take their addresses from nobody. A kernel may have no IPv6 at all.
+        for (setting, value) in [("addr_gen_mode", "1"), ("accept_ra", "0"), ("accept_redirects", "0")] {
+            try? KernelFile.write(value, to: "/proc/sys/net/ipv6/conf/default/\(setting)")
+        }
         try check(cordon_loopback_up(), "ioctl", "lo up")
     }
 }

@@ -18,12 +18,31 @@ extension SandboxSupervisor {
     func activity() {
         loop.cancel(idleTimer)
         idleTimer = nil
-        guard let idle = assignment?.idleTimeout, fileAgents.isEmpty,
+        guard let idle = assignment?.idleTimeout, fileAgents.isEmpty, holders == 0,
             !execs.values.contains(where: { $0.id != .main && !$0.isOver })
         else { return }
         idleTimer = loop.schedule(after: idle) { [unowned self] in
             self.end(.idleTimedOut, "nothing happened in it for \(idle.inSeconds) s")
         }
+    }
+
+    /// How long a connection of the service's that is lost goes on to hold: a killed service is soon back.
+    private static let holdBeyondConnection = Duration.seconds(10)
+
+    /// Something outside keeps the sandbox from being idle, until it lets go.
+    func hold() {
+        holders += 1
+        activity()
+    }
+
+    func letGo() {
+        holders -= 1
+        activity()
+    }
+
+    /// Whoever held it is gone without a word.
+    func letGoSoon() {
+        loop.schedule(after: Self.holdBeyondConnection) { [unowned self] in self.letGo() }
     }
 
     func setDeadlines(_ change: SetDeadlines) throws(Failure) {

@@ -14,8 +14,14 @@ extension SandboxSupervisor {
         for exec in execs.values where !exec.isOver && exec.verdict == nil {
             exec.verdict = Exec.Verdict(reason: .terminated, detail: "the sandbox ended")
         }
-        try? group.kill()
+        killAll()
         _ = cordon_pidfd_kill(process.pidfd.raw, SIGKILL)
+    }
+
+    /// What serves it from outside first: what waits for that can die then.
+    private func killAll() {
+        try? group.aside.kill()
+        try? group.kill()
     }
 
     /// Init is dead, and with it everything inside (pid_namespaces(7)).
@@ -28,7 +34,7 @@ extension SandboxSupervisor {
         loop.unwatch(process.socket.raw)
         if case .ending = phase {} else { lost(status) }
         phase = .ending
-        try? group.kill()
+        killAll()
 
         let ending = sandboxEnding()
         for pending in Array(starts.values) {

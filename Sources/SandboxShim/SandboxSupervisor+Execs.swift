@@ -35,7 +35,7 @@ extension SandboxSupervisor {
             conclude(pending)
         case .cloneFailed(let number, let error): if let pending = starts[number] { cloneFailed(pending, error) }
         case .exited(let number, let status): exited(number, status)
-        case .ready, .pong, .setupFailed: break
+        case .ready, .setupFailed: break
         }
     }
 

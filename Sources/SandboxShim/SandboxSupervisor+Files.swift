@@ -46,9 +46,6 @@ extension SandboxSupervisor {
             guard case .running = phase, let assignment else {
                 throw Failure(.failedPrecondition, "the sandbox is ending")
             }
-            guard let fileAgent else {
-                throw Failure(.unimplemented, "this sandbox was started by a version that can't work on its files")
-            }
             guard fileAgents.count < Self.mostFileAgents else {
                 throw Failure(.resourceExhausted, "\(Self.mostFileAgents) file operations go on in this sandbox")
             }
@@ -112,7 +109,7 @@ extension SandboxSupervisor {
         case .exited:
             hearStart(of: agent)
             close(agent)
-        case .ready, .pong, .setupFailed: break
+        case .ready, .setupFailed: break
         }
     }
 

@@ -49,12 +49,18 @@ final class SandboxSupervisor {
     var nextExec: UInt32 = 1
     /// The file agents that run, by the numbers that they share with execs.
     var fileAgents: [UInt32: FileAgentProcess] = [:]
-    /// Their program; nil where the launcher is too old to give it.
-    var fileAgent: SharedDescriptor?
+    /// Their program.
+    let fileAgent: SharedDescriptor
     var lingeringGroups: [ControlGroup] = []
 
     var lifetimeTimer: Int?
     var idleTimer: Int?
+    /// The router that the sandbox's network depends on, held open; nil without a network.
+    var router: Descriptor?
+    /// PID 1 of the sandbox that this one is a sidecar of, as a pidfd; nil for one of its own.
+    private let joined: SharedDescriptor?
+    /// How many of the service's connections hold it awake, or did so just now.
+    var holders = 0
     var verdict: Exec.Verdict?
     var mainEnding: Ending?
 
@@ -65,32 +71,37 @@ final class SandboxSupervisor {
 
     init(
         loop: EventLoop, prepare: Prepare, group: ControlGroup, process: InitProcess, terminals: TerminalDevices,
-        records: Directory
+        joined: SharedDescriptor?, records: Directory, fileAgent: SharedDescriptor
     ) {
+        self.joined = joined
         self.loop = loop
         self.prepare = prepare
         self.group = group
         self.process = process
         self.terminals = terminals
         self.records = records
+        self.fileAgent = fileAgent
     }
 
-    /// Builds a sandbox that belongs to nobody yet.
+    /// Builds a sandbox that belongs to nobody yet, on a mount of its own disk if it has one, and in the network of
+    /// the sandbox whose PID 1 `joined` is (a pidfd), if it is to join one.
     static func prepare(
-        _ prepare: Prepare, loop: EventLoop, layout: ControlGroupLayout, records: Directory
+        _ prepare: Prepare, disk: consuming Descriptor?, joining joined: SharedDescriptor?, loop: EventLoop,
+        ground: Shim.Ground
     ) throws -> SandboxSupervisor {
-        let group = ControlGroup(layout: layout, path: prepare.group)
+        let group = ControlGroup(layout: ground.layout, path: prepare.group)
         // Init lives in it and starts processes in leaf groups below: it must own the way there.
         try check(chown("\(group.unified)/cgroup.procs", prepare.idBase, prepare.idBase), "chown", "cgroup.procs")
-        let process = try InitProcess.start(prepare, group: group)
+        let process = try InitProcess.start(prepare, disk: disk, joining: joined, group: group)
         switch process.hear() {
-        case .report(.pong), .report(.ready): break
+        case .report(.ready): break
         case .report(.setupFailed(let message)): throw Failure(.internal, message)
         default: throw Failure(.internal, "init died while the sandbox was built")
         }
         let supervisor = SandboxSupervisor(
             loop: loop, prepare: prepare, group: group, process: process,
-            terminals: try TerminalDevices(of: process.pid), records: records)
+            terminals: try TerminalDevices(of: process.pid), joined: joined, records: ground.records,
+            fileAgent: ground.fileAgent)
         process.stopBlocking()
         let socket = process.socket.raw
         try loop.watch(socket, for: .readable) { [unowned supervisor] readiness in
@@ -101,7 +112,17 @@ final class SandboxSupervisor {
             loop.change(socket, to: isWaiting ? [.readable, .writable] : .readable)
         }
         try loop.watch(process.pidfd.raw, for: .readable) { [unowned supervisor] _ in supervisor.initDied() }
+        if let joined {
+            try loop.watch(joined.raw, for: .readable) { [unowned supervisor] _ in supervisor.joinedDied() }
+        }
         return supervisor
+    }
+
+    /// The sandbox that this is a sidecar of is over. Nobody else need be there to see to it.
+    private func joinedDied() {
+        if let joined { loop.unwatch(joined.raw) }
+        guard assignment != nil else { exit(0) }
+        end(.terminated, "the sandbox that it was a sidecar of ended")
     }
 
     static func makeLeaf(_ group: ControlGroup) throws(SystemCallError) {

@@ -23,7 +23,9 @@ final class ShimServer {
         try check(chmod(path, 0o660), "chmod", "shim.sock")
         try loop.watch(listener.raw, for: .readable) { [unowned self] _ in self.accept() }
         supervisor.onExecEnded = { [unowned self] state in
-            for connection in self.connections.values { connection.report(ExecEnded(state: state)) }
+            for connection in self.connections.values where connection.isGreeted {
+                connection.report(ExecEnded(state: state))
+            }
         }
     }
 
@@ -31,11 +33,13 @@ final class ShimServer {
         let raw = cordon_accept(listener.raw)
         guard raw >= 0 else { return }
         let socket = Descriptor(owning: raw)
-        guard connections.count < Self.mostConnections else { return }
+        var pid: pid_t = 0
+        var user: uid_t = .max
+        guard connections.count < Self.mostConnections, cordon_peer(raw, &pid, &user) == 0 else { return }
         let number = nextConnection
         nextConnection += 1
         connections[number] = ShimConnection(
-            number: number, channel: FrameChannel(socket: socket, loop: loop), supervisor: supervisor
+            number: number, channel: FrameChannel(socket: socket, loop: loop), supervisor: supervisor, isRoot: user == 0
         ) { [unowned self] in self.connections[number] = nil }
     }
 }
@@ -44,11 +48,21 @@ final class ShimServer {
 final class ShimConnection {
     private let number: Int
     private let channel: FrameChannel
+    private let isRoot: Bool
     private unowned let supervisor: SandboxSupervisor
     private var readers: [UInt64: (ExecID, OutputStream)] = [:]
+    /// Whether it has said `Hello`, and so hears reports: others are there for one thing.
+    private(set) var isGreeted = false
+    /// Whether the service holds the sandbox awake over this connection.
+    private var isHolding = false
 
-    init(number: Int, channel: FrameChannel, supervisor: SandboxSupervisor, onClose: @escaping () -> Void) {
+    /// - Parameter isRoot: whether the other end is the launcher, not the service.
+    init(
+        number: Int, channel: FrameChannel, supervisor: SandboxSupervisor, isRoot: Bool,
+        onClose: @escaping () -> Void
+    ) {
         self.number = number
+        self.isRoot = isRoot
         self.channel = channel
         self.supervisor = supervisor
         channel.onClose = { [unowned self] in
@@ -56,9 +70,11 @@ final class ShimConnection {
             for (reader, (exec, stream)) in self.readers {
                 supervisor.execs[exec]?.outputs[stream]?.close(.init(connection: number, number: reader))
             }
+            if self.isHolding { supervisor.letGoSoon() }
             onClose()
         }
         channel.onFrame = { [unowned self] frame in try self.serve(frame) }
+        channel.takesDescriptors = isRoot
         channel.open()
     }
 
@@ -76,7 +92,9 @@ final class ShimConnection {
     private func serve(_ frame: Frame) throws {
         let request = frame.request
         switch MessageType(rawValue: frame.type) {
-        case .hello: channel.send(supervisor.status, request: request)
+        case .hello:
+            isGreeted = true
+            channel.send(supervisor.status, request: request)
         case .openFiles:
             let open: OpenFiles = try frame.decode()
             // From here on it is the agent who talks with the service.
@@ -97,12 +115,20 @@ final class ShimConnection {
             if let (exec, stream) = readers.removeValue(forKey: reader) {
                 supervisor.execs[exec]?.outputs[stream]?.close(.init(connection: number, number: reader))
             }
+        case .keepRouter where isRoot: supervisor.router = channel.takeDescriptor()
+        case .holdAwake: hold((try frame.decode(HoldAwake.self)).isHeld)
         case .setDeadlines:
             let change: SetDeadlines = try frame.decode()
             reply(request) { () throws(Failure) in try supervisor.setDeadlines(change) }
         case .endSandbox: supervisor.end(.terminated, (try frame.decode(EndSandbox.self)).detail)
         default: channel.send(Failure(.unimplemented, "message type \(frame.type)"), request: request)
         }
+    }
+
+    private func hold(_ isHeld: Bool) {
+        guard isHeld != isHolding else { return }
+        isHolding = isHeld
+        if isHeld { supervisor.hold() } else { supervisor.letGo() }
     }
 
     private func reply(_ request: UInt64, _ action: () throws(Failure) -> Void) {

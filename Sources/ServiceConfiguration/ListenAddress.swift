@@ -6,6 +6,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     public let port: Int
 
     static let standard = ListenAddress(host: "127.0.0.1", port: 7747)
+    static let ephemeral = ListenAddress(host: "127.0.0.1", port: 0)
 
     private init(host: String, port: Int) {
         self.host = host

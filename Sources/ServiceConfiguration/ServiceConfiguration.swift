@@ -1,3 +1,5 @@
+public import SandboxModel
+
 /// Every option of the service, by what it means; `OptionTable` says how each is named, read and checked.
 public struct ServiceConfiguration: Sendable {
     // MARK: Instance
@@ -24,6 +26,25 @@ public struct ServiceConfiguration: Sendable {
     /// With `development-ca`: further names of the server.
     public var tlsNames: [String] = []
 
+    // MARK: Connect proxy
+
+    public var connectListen = ListenAddress.ephemeral
+    /// nil: where the listener is reached.
+    public var connectURL: ConnectAddress?
+    /// nil: what the descriptor limit allows.
+    public var connectMaximumConnections: Int?
+
+    // MARK: Modal SDKs
+
+    public var modalListen = ListenAddress.ephemeral
+    public var modalTLSListen = ListenAddress.ephemeral
+    /// nil: what the descriptor limit allows.
+    public var modalMaximumConnections: Int?
+    /// Where archives of python-build-standalone are.
+    public var modalPythonDirectory: String?
+    /// The image from which builds copy `uv`; where clients say without one.
+    public var modalUVImage: String?
+
     // MARK: Sandboxes
 
     public var policyDirectory: String?
@@ -33,8 +54,57 @@ public struct ServiceConfiguration: Sendable {
     public var maximumSandboxes = 4000
     public var defaultMemoryMiB = 1024
     public var defaultPids = 1024
+    public var defaultDiskMiB: Int?
     public var hideUsrLocal = false
     public var overlayMethod = OverlayMethod.auto
+
+    // MARK: Images
+
+    /// `REGISTRY=HOST`: hosts that are asked before a registry, in order.
+    public var registryMirrors: [String] = []
+    /// `REGISTRY=HOST`: the host that is asked in a registry's place.
+    public var registryAliases: [String] = []
+    public var registryPlainHosts: [String] = []
+    /// A `config.json` of Docker's.
+    public var registryCredentials: String?
+    public var registryCA: String?
+    public var imageMaximumMiB = 16_384
+    public var imageMaximumEntries = 2_000_000
+    /// Of all that clients have sent ahead.
+    public var uploadMaximumMiB = 65_536
+    public var snapshotMaximumLayers = 400
+
+    // MARK: Network
+
+    public var network = true
+    public var networkPool = "100.64.0.0/10"
+    /// Parts of the private ranges that sandboxes may reach.
+    public var networkPrivateRanges: [String] = []
+    /// Parts of the private ranges, and of loopback ones, where S3 services may be.
+    public var bucketPrivateRanges: [String] = []
+    public var networkIPv6 = NetworkIPv6.auto
+    /// DNS servers; none means the host's.
+    public var resolvers: [String] = []
+    public var networkMaximumConnections = 4096
+    public var networkMaximumConnectionsInAll: Int?
+    public var networkConnectionsPerSecond = 500
+    public var networkPacketsPerSecond = 200_000
+
+    // MARK: Tunnels
+
+    public var tunnelListen = "127.0.0.1"
+    public var tunnelPorts = PortRange(lowest: 20_000, highest: 29_999)
+    /// nil: the address that tunnels listen at, as this machine reaches it.
+    public var tunnelHost: String?
+    /// nil: each tunnel has a port of its own.
+    public var tunnelDomain: String?
+    public var tunnelDomainPort = 7748
+    /// nil: the development CA's.
+    public var tunnelCertificate: String?
+    public var tunnelKey: String?
+    /// nil: what the descriptor limit allows.
+    public var maximumTunnelConnections: Int?
+    public var maximumConnectionsPerTunnel = 2_000
 
     // MARK: Records and output
 
@@ -42,6 +112,11 @@ public struct ServiceConfiguration: Sendable {
     public var execSpoolMiB = 256
     public var sandboxSpoolMiB = 1024
     public var diskReserveMiB = 1024
+
+    // MARK: Secrets
+
+    /// nil: the file that the service makes for itself.
+    public var secretKeysFile: String?
 
     // MARK: Operations
 
@@ -68,6 +143,13 @@ public enum OverlayMethod: String, Sendable, CaseIterable {
     case auto
     case descriptors
     case attachedClones = "attached-clones"
+}
+
+/// Whether sandboxes get IPv6.
+public enum NetworkIPv6: String, Sendable, CaseIterable {
+    case auto
+    case on
+    case off
 }
 
 /// What a line of the log looks like.

@@ -23,9 +23,19 @@ public final class ServiceMetrics: ServiceObserver {
     private let execStartDurations = HistogramFamily(
         "cordon_exec_start_duration_seconds", "From asking for an exec until its program runs; refusals excepted.")
     private let execEndings = CounterFamily("cordon_exec_endings_total", "Execs that ended, by reason.", [reasons])
+    private let denials = CounterFamily(
+        "cordon_network_denials_total", "Events that tell of what sandboxes' networks denied.")
     private let stdinBytes = CounterFamily("cordon_stdin_bytes_total", "Bytes of stdin that were accepted.")
     private let outputBytes = CounterFamily(
         "cordon_output_bytes_total", "Bytes of output read for clients; for an answer that waits for its exec, twice.")
+    private let connectRequests = CounterFamily(
+        "cordon_connect_requests_total", "Requests to the connect proxy, by class of status.", [statuses])
+    private let connectBytes = CounterFamily(
+        "cordon_connect_bytes_total", "Bytes of bodies and WebSockets through the connect proxy, by direction.",
+        [MetricLabel("direction", ["in", "out"])])
+    private let connectDurations = HistogramFamily(
+        "cordon_connect_request_duration_seconds",
+        "From a request's head to the end of its answer, or of its WebSocket.")
     private let commits = HistogramFamily(
         "cordon_database_commit_duration_seconds", "Waiting for and making one commit to the service's records.")
     private let process = ProcessReadings()
@@ -59,6 +69,7 @@ public final class ServiceMetrics: ServiceObserver {
         case .execStarted: execStarts.add()
         case .execEnded: execEndings.add(1, reason?.rawValue ?? MetricLabel.other)
         case .ended: sandboxEndings.add(1, reason?.rawValue ?? MetricLabel.other)
+        case .networkDenied: denials.add()
         default: break
         }
     }
@@ -75,6 +86,14 @@ public final class ServiceMetrics: ServiceObserver {
         requestDurations.observe(duration, route ?? MetricLabel.other)
     }
 
+    /// A request to the connect proxy is over; status 0 where its client left before.
+    public func connected(status: Int, bytesIn: Int, bytesOut: Int, after duration: Duration) {
+        connectRequests.add(1, status == 0 ? MetricLabel.other : "\(status / 100)xx")
+        connectBytes.add(UInt64(max(0, bytesIn)), "in")
+        connectBytes.add(UInt64(max(0, bytesOut)), "out")
+        connectDurations.observe(duration)
+    }
+
     // MARK: What is shown
 
     /// Everything, with what is read at this moment.
@@ -82,10 +101,13 @@ public final class ServiceMetrics: ServiceObserver {
         var text = ExpositionText()
         text.begin("cordon_build_info", .gauge, "Which version runs.")
         text.sample("cordon_build_info", [("version", version)], 1)
-        for counter in [requests, creates, sandboxEndings, execStarts, execEndings, stdinBytes, outputBytes] {
+        for counter in [
+            requests, creates, sandboxEndings, execStarts, execEndings, denials, stdinBytes, outputBytes,
+            connectRequests, connectBytes,
+        ] {
             counter.write(to: &text)
         }
-        for histogram in [requestDurations, createDurations, execStartDurations, commits] {
+        for histogram in [requestDurations, createDurations, execStartDurations, connectDurations, commits] {
             histogram.write(to: &text)
         }
         readings.write(to: &text)

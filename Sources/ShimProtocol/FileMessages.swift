@@ -86,6 +86,27 @@ public struct FileData: Message, Hashable {
     public init(bytes: [UInt8]) { self.bytes = bytes }
     public func encode(into writer: inout WireWriter) { writer.put(bytes) }
     public init(from reader: inout WireReader) throws(WireError) { bytes = try reader.blob() }
+
+    /// The bytes that lie before a piece, in a frame of its own.
+    public static let headSize = Frame.headerSize + 4
+
+    /// Those bytes, for a piece of so many.
+    public static func head(ofPiece count: Int) -> [UInt8] {
+        var head = WireWriter()
+        head.put(UInt32(headSize - 4 + count))
+        head.put(type.rawValue)
+        head.put(UInt64(0))
+        head.put(UInt32(count))
+        return head.bytes
+    }
+
+    /// The piece in the payload of such a frame, where it lies.
+    public static func piece(in payload: UnsafeRawBufferPointer) throws(WireError) -> UnsafeRawBufferPointer {
+        guard payload.count >= 4 else { throw WireError("a field ends beyond its message") }
+        let count = Int(UInt32(littleEndian: payload.loadUnaligned(as: UInt32.self)))
+        guard count <= payload.count - 4 else { throw WireError("a field ends beyond its message") }
+        return UnsafeRawBufferPointer(rebasing: payload[4..<(4 + count)])
+    }
 }
 
 /// The end of a file's content; not whole when whoever sends it could not go on.
@@ -245,62 +266,12 @@ public struct ChangeMode: Message, Hashable {
     }
 }
 
-/// A file as it is.
-public struct FileState: Message, Hashable {
-    public static let type = MessageType.fileState
-    public var attributes: FileAttributes
+/// Say what a regular file's content, or a link's target, comes to. Answered by `FileDigest`.
+public struct DigestFile: Message, Hashable {
+    public static let type = MessageType.digestFile
+    public var path: String
 
-    public init(attributes: FileAttributes) { self.attributes = attributes }
-    public func encode(into writer: inout WireWriter) { writer.put(attributes) }
-    public init(from reader: inout WireReader) throws(WireError) { attributes = try reader.value() }
-}
-
-/// Some of a page's entries; the last of a page says whether there are more behind it.
-public struct DirectoryListing: Message, Hashable {
-    public static let type = MessageType.directoryListing
-    public var entries: [DirectoryEntry]
-    public var isLast: Bool
-    public var hasMore: Bool
-
-    public init(entries: [DirectoryEntry], isLast: Bool, hasMore: Bool) {
-        self.entries = entries
-        self.isLast = isLast
-        self.hasMore = hasMore
-    }
-
-    public func encode(into writer: inout WireWriter) {
-        writer.put(entries)
-        writer.put(isLast)
-        writer.put(hasMore)
-    }
-
-    public init(from reader: inout WireReader) throws(WireError) {
-        entries = try reader.values()
-        isLast = try reader.bool()
-        hasMore = try reader.bool()
-    }
-}
-
-/// An operation could not be done.
-public struct Fault: Message, Error, Hashable {
-    public static let type = MessageType.fileFault
-    public var fault: FileFault
-
-    public init(_ fault: FileFault) { self.fault = fault }
-    public func encode(into writer: inout WireWriter) { writer.put(fault.wireNumber) }
-    public init(from reader: inout WireReader) throws(WireError) {
-        let number: UInt8 = try reader.integer()
-        guard let fault = FileFault.allCases.first(where: { $0.wireNumber == number }) else {
-            throw WireError("unknown fault \(number)")
-        }
-        self.fault = fault
-    }
-}
-
-/// An operation takes its time and goes on.
-public struct Working: Message {
-    public static let type = MessageType.working
-    public init() {}
-    public func encode(into writer: inout WireWriter) {}
-    public init(from reader: inout WireReader) throws(WireError) {}
+    public init(path: String) { self.path = path }
+    public func encode(into writer: inout WireWriter) { writer.put(path) }
+    public init(from reader: inout WireReader) throws(WireError) { path = try reader.string() }
 }

@@ -82,6 +82,8 @@ extension FileFault {
         case .otherFileSystem: 13
         case .busy: 14
         case .invalid: 15
+        case .archiveInvalid: 16
+        case .overBudget: 17
         }
     }
 }

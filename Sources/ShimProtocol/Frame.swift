@@ -13,13 +13,13 @@ public struct Frame: Sendable {
 
     /// The bytes of a message.
     public static func bytes<Body: Message>(_ message: Body, request: UInt64) -> [UInt8] {
-        var body = WireWriter()
-        message.encode(into: &body)
         var frame = WireWriter()
-        frame.put(UInt32(body.bytes.count + headerSize - 4))
+        frame.put(UInt32(0))
         frame.put(Body.type.rawValue)
         frame.put(request)
-        return frame.bytes + body.bytes
+        message.encode(into: &frame)
+        frame.overwriteStart(UInt32(frame.bytes.count - 4))
+        return frame.bytes
     }
 
     /// Decodes the payload as the message that the caller expects by its type.
@@ -36,10 +36,10 @@ public struct Frame: Sendable {
 public struct FrameAssembler: Sendable {
     private var buffer: [UInt8] = []
     private var start = 0
-    /// The largest buffer that is kept while it is empty.
-    private static let mostSpare = 64 * 1024
+    private let mostSpare: Int
 
-    public init() {}
+    /// - Parameter mostSpare: The largest buffer that is kept while it is empty.
+    public init(keeping mostSpare: Int = 64 << 10) { self.mostSpare = mostSpare }
 
     /// Whether nothing is held of a frame that isn't whole yet.
     public var isEmpty: Bool { start == buffer.count }
@@ -47,7 +47,7 @@ public struct FrameAssembler: Sendable {
     public mutating func append(_ bytes: some Sequence<UInt8>) {
         // What has been cut off goes when that is cheap: when nothing is left behind it, or little.
         if start == buffer.count {
-            buffer.removeAll(keepingCapacity: buffer.capacity <= Self.mostSpare)
+            buffer.removeAll(keepingCapacity: buffer.capacity <= mostSpare)
             start = 0
         } else if start > buffer.count / 2 {
             buffer.removeFirst(start)
@@ -58,6 +58,24 @@ public struct FrameAssembler: Sendable {
 
     /// The next whole frame, or nil until more bytes have come. Throws when the stream is not ours.
     public mutating func next() throws(WireError) -> Frame? {
+        guard let (type, request, payload) = try first() else { return nil }
+        start = payload.upperBound
+        return Frame(type: type, request: request, payload: ArraySlice(Array(buffer[payload])))
+    }
+
+    /// Hands the payload of the next whole frame to `take`, where it lies, if it is of this type; false for any other,
+    /// and until more bytes have come. Throws what `take` throws, and the frame is done with.
+    public mutating func takeNext(
+        of type: MessageType, _ take: (UnsafeRawBufferPointer) throws -> Void
+    ) throws -> Bool {
+        guard let (found, _, payload) = try first(), found == type.rawValue else { return false }
+        start = payload.upperBound
+        try buffer.withUnsafeBytes { try take(UnsafeRawBufferPointer(rebasing: $0[payload])) }
+        return true
+    }
+
+    /// What the first frame is and where its payload lies, if it is whole.
+    private func first() throws(WireError) -> (type: UInt16, request: UInt64, payload: Range<Int>)? {
         guard buffer.count - start >= Frame.headerSize else { return nil }
         var reader = WireReader(buffer[start...])
         let length = Int(try reader.integer(UInt32.self))
@@ -67,10 +85,7 @@ public struct FrameAssembler: Sendable {
         guard buffer.count - start >= length + 4 else { return nil }
         let type = try reader.integer(UInt16.self)
         let request = try reader.integer(UInt64.self)
-        let end = start + length + 4
-        let payload = buffer[(start + Frame.headerSize)..<end]
-        start = end
-        return Frame(type: type, request: request, payload: ArraySlice(Array(payload)))
+        return (type, request, (start + Frame.headerSize)..<(start + length + 4))
     }
 }
 
@@ -107,6 +122,7 @@ public enum MessageType: UInt16, Sendable {
     case startTerminalExec = 32
     case resize = 33
     case openFiles = 36
+    case holdAwake = 37
 
     // launcher → shim, and its answers
     case prepare = 40
@@ -114,6 +130,42 @@ public enum MessageType: UInt16, Sendable {
     case assign = 42
     case assigned = 43
     case endSandbox = 44
+    case keepRouter = 45
+    case joinSandbox = 46
+
+    // service → launcher about layers, and its answers
+    case keepLayer = 50
+    case copyLayer = 51
+    case layerMade = 52
+    case listLayers = 53
+    case removeLayers = 54
+    case layerList = 55
+    case mountLayers = 56
+    case unmountLayers = 57
+    case listTouched = 58
+    case touchedPaths = 59
+    case describeHost = 112
+    case hostDescribed = 113
+
+    // service → launcher about volumes, and its answers
+    case commitVolume = 100
+    case volumeCommitted = 101
+    case reloadVolume = 102
+    case volumeReloaded = 103
+    case listLeftWrites = 104
+    case leftWritesList = 105
+    case releaseWrites = 106
+    case mergeLayers = 107
+
+    // service → launcher about networks, and its answers
+    case openRouterSocket = 80
+    case setNetwork = 82
+    case networkSet = 83
+    case openAddresses = 84
+
+    // service → launcher, on a connection of its own, and its answer
+    case openSocket = 90
+    case socketOpened = 91
 
     // service → file agent, and its answers
     case filesReady = 60
@@ -131,6 +183,13 @@ public enum MessageType: UInt16, Sendable {
     case directoryListing = 72
     case fileFault = 73
     case working = 74
+    case unpackArchive = 75
+    case archiveUnpacked = 76
+    case packDirectory = 77
+    case watchFiles = 78
+    case fileChanges = 79
+    case digestFile = 110
+    case fileDigest = 111
 }
 
 /// A message: a wire value with a type number.

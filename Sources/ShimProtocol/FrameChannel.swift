@@ -13,6 +13,10 @@ public final class FrameChannel {
     private var outbound: [UInt8] = []
     private var sent = 0
     private var isOpen = false
+    /// Whether descriptors that come with the peer's frames are kept; otherwise the kernel closes them.
+    public var takesDescriptors = false
+    /// Those that came and weren't taken yet; owned.
+    private var descriptors: [Int32] = []
     /// Called for each whole frame. Throwing closes the connection.
     public var onFrame: (Frame) throws -> Void = { _ in }
     /// Called once, when the connection is over; the channel may be let go then.
@@ -22,6 +26,10 @@ public final class FrameChannel {
     public init(socket: consuming Descriptor, loop: EventLoop) {
         self.socket = socket
         self.loop = loop
+    }
+
+    deinit {
+        for raw in descriptors { Glibc.close(raw) }
     }
 
     public var raw: Int32 { socket.raw }
@@ -41,7 +49,7 @@ public final class FrameChannel {
     private func receive() {
         var buffer = [UInt8](repeating: 0, count: 64 * 1024)
         while isOpen {
-            let count = recv(socket.raw, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            let count = receive(into: &buffer)
             if count < 0 && errno == EINTR { continue }
             if count < 0 && errno == EAGAIN { return }
             if count <= 0 {
@@ -55,7 +63,33 @@ public final class FrameChannel {
                 close()
                 return
             }
-            if count < buffer.count { return }
+            if count < buffer.count && !takesDescriptors { return }
+        }
+    }
+
+    private func receive(into buffer: inout [UInt8]) -> Int {
+        guard takesDescriptors else { return recv(socket.raw, &buffer, buffer.count, Int32(MSG_DONTWAIT)) }
+        var received = [Int32](repeating: -1, count: 16)
+        var found = Int32(received.count)
+        let count = cordon_receive(socket.raw, &buffer, buffer.count, &received, &found)
+        descriptors += received.prefix(Int(found))
+        return count
+    }
+
+    /// The first descriptor that came and wasn't taken yet: they come in the order of their frames.
+    public func takeDescriptor() -> Descriptor? {
+        descriptors.isEmpty ? nil : Descriptor(owning: descriptors.removeFirst())
+    }
+
+    /// Sends a message together with a descriptor, which stays the caller's. A peer that hasn't taken what
+    /// was sent before is cut off.
+    public func send(_ message: some Message, request: UInt64, descriptor: borrowing Descriptor) {
+        guard isOpen else { return }
+        let bytes = Frame.bytes(message, request: request)
+        let raw = descriptor.raw
+        guard sent == outbound.count, cordon_send(socket.raw, bytes, bytes.count, [raw], 1) == bytes.count else {
+            close()
+            return
         }
     }
 

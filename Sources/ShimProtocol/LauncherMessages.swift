@@ -1,117 +1,47 @@
 import SandboxModel
 
-/// What a sandbox may take; filled in by the service from the request and its defaults.
-public struct LaunchLimits: WireCodable, Hashable {
-    public var memoryBytes: UInt64
-    /// Thousandths of a core; 0 for no cap.
-    public var cpuMillicores: UInt32
-    public var cpuWeightMillicores: UInt32
-    public var pids: UInt32
-
-    public init(memoryBytes: UInt64, cpuMillicores: UInt32, cpuWeightMillicores: UInt32, pids: UInt32) {
-        self.memoryBytes = memoryBytes
-        self.cpuMillicores = cpuMillicores
-        self.cpuWeightMillicores = cpuWeightMillicores
-        self.pids = pids
-    }
-
-    public func encode(into writer: inout WireWriter) {
-        writer.put(memoryBytes)
-        writer.put(cpuMillicores)
-        writer.put(cpuWeightMillicores)
-        writer.put(pids)
-    }
-
-    public init(from reader: inout WireReader) throws(WireError) {
-        memoryBytes = try reader.integer()
-        cpuMillicores = try reader.integer()
-        cpuWeightMillicores = try reader.integer()
-        pids = try reader.integer()
-    }
-}
-
-/// What a shim needs to make its prepared sandbox somebody's.
-public struct Assignment: Message {
-    public static let type = MessageType.assign
-    public var id: SandboxID
-    public var limits: LaunchLimits
-    /// Shown inside as the host's name.
-    public var hostname: String
-    /// The lifetime, from the start.
-    public var timeout: Duration
-    public var idleTimeout: Duration?
-    /// A BPF program for every process of the sandbox (struct sock_filter, 8 bytes each).
-    public var seccomp: [UInt8]
-    /// The main command, started before the answer.
-    public var main: StartExec?
-
-    public init(
-        id: SandboxID, limits: LaunchLimits, hostname: String, timeout: Duration, idleTimeout: Duration?,
-        seccomp: [UInt8], main: StartExec?
-    ) {
-        self.id = id
-        self.limits = limits
-        self.hostname = hostname
-        self.timeout = timeout
-        self.idleTimeout = idleTimeout
-        self.seccomp = seccomp
-        self.main = main
-    }
-
-    public func encode(into writer: inout WireWriter) {
-        writer.put(id)
-        writer.put(limits)
-        writer.put(hostname)
-        writer.put(timeout)
-        writer.putOptional(idleTimeout)
-        writer.put(seccomp)
-        writer.put(main)
-    }
-
-    public init(from reader: inout WireReader) throws(WireError) {
-        id = try reader.value()
-        limits = try reader.value()
-        hostname = try reader.string()
-        timeout = try reader.duration()
-        idleTimeout = try reader.optionalDuration()
-        seccomp = try reader.blob()
-        main = try reader.optional()
-    }
-}
-
 /// service → launcher: start a sandbox.
 public struct Launch: Message {
     public static let type = MessageType.launch
     public var assignment: Assignment
+    public var root: RootImage
+    /// The size of a disk of its own; 0 for none.
+    public var diskMiB: UInt32
+    /// Made before anything runs, in this order.
+    public var mounts: [LayerMount]
+    /// The running sandbox in whose network it is built, and with which it ends; nil for one of its own.
+    public var sidecarOf: SandboxID?
+    /// Made after the mounts.
+    public var buckets: [BucketOrder]
 
-    public init(_ assignment: Assignment) { self.assignment = assignment }
-    public func encode(into writer: inout WireWriter) { writer.put(assignment) }
-    public init(from reader: inout WireReader) throws(WireError) { assignment = try reader.value() }
-}
-
-/// shim → launcher: the sandbox runs.
-public struct Assigned: Message {
-    public static let type = MessageType.assigned
-    public var startedAt: Timestamp
-    public var deadline: Timestamp
-    public var main: ExecState?
-
-    public init(startedAt: Timestamp, deadline: Timestamp, main: ExecState?) {
-        self.startedAt = startedAt
-        self.deadline = deadline
-        self.main = main
+    public init(
+        _ assignment: Assignment, root: RootImage, diskMiB: UInt32 = 0, mounts: [LayerMount] = [],
+        sidecarOf: SandboxID? = nil, buckets: [BucketOrder] = []
+    ) {
+        self.assignment = assignment
+        self.root = root
+        self.diskMiB = diskMiB
+        self.mounts = mounts
+        self.sidecarOf = sidecarOf
+        self.buckets = buckets
     }
 
     public func encode(into writer: inout WireWriter) {
-        writer.put(startedAt)
-        writer.put(deadline)
-        writer.put(main)
+        writer.put(assignment)
+        writer.put(root)
+        writer.put(diskMiB)
+        writer.put(mounts)
+        writer.put(sidecarOf)
+        writer.put(buckets)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
-        startedAt = try reader.value()
-        deadline = try reader.value()
-        main = try reader.optional()
+        assignment = try reader.value()
+        root = reader.remaining > 0 ? try reader.value() : .host
+        diskMiB = reader.remaining > 0 ? try reader.integer() : 0
+        mounts = reader.remaining > 0 ? try reader.values() : []
+        sidecarOf = reader.remaining > 0 ? try reader.optional() : nil
+        buckets = reader.remaining > 0 ? try reader.values() : []
     }
 }
 
@@ -120,20 +50,43 @@ public struct Launched: Message {
     public static let type = MessageType.launched
     public var slot: String
     public var assigned: Assigned
+    /// Where it is on the instance's network; nil without one.
+    public var place: NetworkPlace?
+    /// The size of the disk that it has: 0 also from a launcher that knows nothing of disks.
+    public var diskMiB: UInt32
+    /// Whether it shares another one's network: false also from a launcher that knows nothing of that.
+    public var isSidecar: Bool
+    /// How many buckets it has: 0 also from a launcher that knows nothing of them.
+    public var buckets: UInt8
 
-    public init(slot: String, assigned: Assigned) {
+    public init(
+        slot: String, assigned: Assigned, place: NetworkPlace? = nil, diskMiB: UInt32 = 0, isSidecar: Bool = false,
+        buckets: UInt8 = 0
+    ) {
         self.slot = slot
         self.assigned = assigned
+        self.place = place
+        self.diskMiB = diskMiB
+        self.isSidecar = isSidecar
+        self.buckets = buckets
     }
 
     public func encode(into writer: inout WireWriter) {
         writer.put(slot)
         writer.put(assigned)
+        writer.put(place)
+        writer.put(diskMiB)
+        writer.put(isSidecar)
+        writer.put(buckets)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
         slot = try reader.string()
         assigned = try reader.value()
+        place = reader.remaining > 0 ? try reader.optional() : nil
+        diskMiB = reader.remaining > 0 ? try reader.integer() : 0
+        isSidecar = reader.remaining > 0 ? try reader.bool() : false
+        buckets = reader.remaining > 0 ? try reader.integer() : 0
     }
 }
 
@@ -210,14 +163,48 @@ public struct InventoryItem: WireCodable, Hashable {
     }
 }
 
+/// A living sandbox that has a network.
+public struct PlacedSandbox: WireCodable, Hashable {
+    public var id: SandboxID
+    public var place: NetworkPlace
+
+    public init(id: SandboxID, place: NetworkPlace) {
+        self.id = id
+        self.place = place
+    }
+
+    public func encode(into writer: inout WireWriter) {
+        writer.put(id)
+        writer.put(place)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        id = try reader.value()
+        place = try reader.value()
+    }
+}
+
 /// launcher → service: the living sandboxes.
 public struct InventoryList: Message {
     public static let type = MessageType.inventoryList
     public var items: [InventoryItem]
+    /// Where those are that have a network.
+    public var places: [PlacedSandbox]
 
-    public init(items: [InventoryItem]) { self.items = items }
-    public func encode(into writer: inout WireWriter) { writer.put(items) }
-    public init(from reader: inout WireReader) throws(WireError) { items = try reader.values() }
+    public init(items: [InventoryItem], places: [PlacedSandbox] = []) {
+        self.items = items
+        self.places = places
+    }
+
+    public func encode(into writer: inout WireWriter) {
+        writer.put(items)
+        writer.put(places)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        items = try reader.values()
+        places = reader.remaining > 0 ? try reader.values() : []
+    }
 }
 
 /// service → launcher: how the pool stands.
@@ -237,12 +224,15 @@ public struct PoolCounts: Message, Hashable {
     /// Launches that found a prepared sandbox, and those that had to wait for one.
     public var hits: UInt64
     public var misses: UInt64
+    /// Sandboxes that stand still because the disk is at its reserve.
+    public var held: UInt64
 
-    public init(wanted: UInt64, prepared: UInt64, hits: UInt64, misses: UInt64) {
+    public init(wanted: UInt64, prepared: UInt64, hits: UInt64, misses: UInt64, held: UInt64 = 0) {
         self.wanted = wanted
         self.prepared = prepared
         self.hits = hits
         self.misses = misses
+        self.held = held
     }
 
     public func encode(into writer: inout WireWriter) {
@@ -250,6 +240,7 @@ public struct PoolCounts: Message, Hashable {
         writer.put(prepared)
         writer.put(hits)
         writer.put(misses)
+        writer.put(held)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -257,6 +248,7 @@ public struct PoolCounts: Message, Hashable {
         prepared = try reader.integer()
         hits = try reader.integer()
         misses = try reader.integer()
+        held = reader.remaining > 0 ? try reader.integer() : 0
     }
 }
 
@@ -270,127 +262,10 @@ public struct Forget: Message {
     public init(from reader: inout WireReader) throws(WireError) { id = try reader.value() }
 }
 
-/// launcher → shim: what to build. Sent once, first.
-public struct Prepare: Message {
-    public static let type = MessageType.prepare
-    /// The first of the sandbox's 65,536 host ids.
-    public var idBase: UInt32
-    /// Its control group below the hierarchies' mount points.
-    public var group: String
-    /// The slot's storage and the image, by path: a mount can only be cloned in the namespace that
-    /// it is seen in. Nobody but root can change a part of either path.
-    public var storage: String
-    public var image: String
-    /// How overlay layers are passed (`OverlayMethod`).
-    public var overlayMethod: UInt8
-    /// The host group that may read output and connect: the service's.
-    public var serviceGroup: UInt32
-    /// Bytes that the spools of one exec, and of the whole sandbox, may keep on disk.
-    public var execSpoolBudget: UInt64
-    public var sandboxSpoolBudget: UInt64
-    /// Free bytes of the disk below which spools stop growing.
-    public var diskReserve: UInt64
-    public var pids: UInt32
-
-    public init(
-        idBase: UInt32, group: String, storage: String, image: String, overlayMethod: UInt8, serviceGroup: UInt32,
-        execSpoolBudget: UInt64, sandboxSpoolBudget: UInt64, diskReserve: UInt64, pids: UInt32
-    ) {
-        self.idBase = idBase
-        self.group = group
-        self.storage = storage
-        self.image = image
-        self.overlayMethod = overlayMethod
-        self.serviceGroup = serviceGroup
-        self.execSpoolBudget = execSpoolBudget
-        self.sandboxSpoolBudget = sandboxSpoolBudget
-        self.diskReserve = diskReserve
-        self.pids = pids
-    }
-
-    public func encode(into writer: inout WireWriter) {
-        writer.put(idBase)
-        writer.put(group)
-        writer.put(storage)
-        writer.put(image)
-        writer.put(overlayMethod)
-        writer.put(serviceGroup)
-        writer.put(execSpoolBudget)
-        writer.put(sandboxSpoolBudget)
-        writer.put(diskReserve)
-        writer.put(pids)
-    }
-
-    public init(from reader: inout WireReader) throws(WireError) {
-        idBase = try reader.integer()
-        group = try reader.string()
-        storage = try reader.string()
-        image = try reader.string()
-        overlayMethod = try reader.integer()
-        serviceGroup = try reader.integer()
-        execSpoolBudget = try reader.integer()
-        sandboxSpoolBudget = try reader.integer()
-        diskReserve = try reader.integer()
-        pids = try reader.integer()
-    }
-}
-
-/// shim → launcher: the sandbox is built and waits to be assigned.
-public struct Prepared: Message {
-    public static let type = MessageType.prepared
-    /// Init's process id on the host.
-    public var initProcess: Int32
-
-    public init(initProcess: Int32) { self.initProcess = initProcess }
-    public func encode(into writer: inout WireWriter) { writer.put(initProcess) }
-    public init(from reader: inout WireReader) throws(WireError) { initProcess = try reader.integer() }
-}
-
-/// launcher → shim: end the sandbox now. The shim writes the ending and exits.
-public struct EndSandbox: Message {
-    public static let type = MessageType.endSandbox
-    public var detail: String
-
-    public init(detail: String) { self.detail = detail }
-    public func encode(into writer: inout WireWriter) { writer.put(detail) }
-    public init(from reader: inout WireReader) throws(WireError) { detail = try reader.string() }
-}
-
 /// operator → launcher: end every sandbox, remove everything and exit.
 public struct ShutDown: Message {
     public static let type = MessageType.shutDown
     public init() {}
     public func encode(into writer: inout WireWriter) {}
     public init(from reader: inout WireReader) throws(WireError) {}
-}
-
-/// What the launcher writes down of a slot before it builds anything there.
-public struct SlotRecord: WireCodable, Hashable {
-    public var bootID: String
-    public var idBase: UInt32
-    /// Below the hierarchies' mount points.
-    public var group: String
-    /// Whose it is; written before the shim is told. Empty while it is nobody's.
-    public var sandbox: String
-
-    public init(bootID: String, idBase: UInt32, group: String, sandbox: String) {
-        self.bootID = bootID
-        self.idBase = idBase
-        self.group = group
-        self.sandbox = sandbox
-    }
-
-    public func encode(into writer: inout WireWriter) {
-        writer.put(bootID)
-        writer.put(idBase)
-        writer.put(group)
-        writer.put(sandbox)
-    }
-
-    public init(from reader: inout WireReader) throws(WireError) {
-        bootID = try reader.string()
-        idBase = try reader.integer()
-        group = try reader.string()
-        sandbox = try reader.string()
-    }
 }

@@ -5,6 +5,13 @@ import LinuxSystem
 /// The names of what lies in a slot's run directory.
 public enum SlotNames {
     public static let record = "record"
+    /// Whose the slot is, once it is somebody's. A file of its own, since one that is replaced is
+    /// written to the disk at once (ext4(5), `auto_da_alloc`), and its removal waits for that.
+    public static let owner = "owner"
+    /// What is mounted in the sandbox besides its root.
+    public static let mounts = "mounts"
+    /// Which loop device shows its own disk.
+    public static let disk = "disk"
     public static let process = "process"
     public static let lock = "lock"
     public static let socket = "shim.sock"
@@ -18,8 +25,8 @@ public struct ProcessIdentity: WireCodable, Hashable {
     public let bootID: String
 
     /// This process.
-    public static func current() throws(SystemCallError) -> ProcessIdentity {
-        ProcessIdentity(pid: getpid(), startTime: try startTime(of: getpid()) ?? 0, bootID: try bootID())
+    public static func current(bootID: String) throws(SystemCallError) -> ProcessIdentity {
+        ProcessIdentity(pid: getpid(), startTime: try startTime(of: getpid()) ?? 0, bootID: bootID)
     }
 
     private init(pid: Int32, startTime: UInt64, bootID: String) {

@@ -136,7 +136,7 @@ public struct Done: Message {
     public init(from reader: inout WireReader) throws(WireError) {}
 }
 
-/// The first message in each direction.
+/// The first message in each direction of a connection that wants reports.
 public struct Hello: Message {
     public static let type = MessageType.hello
     public var version: UInt32

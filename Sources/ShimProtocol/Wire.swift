@@ -14,6 +14,11 @@ public struct WireWriter: Sendable {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
+    /// Writes a number over the first bytes, which are there.
+    mutating func overwriteStart(_ value: UInt32) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.replaceSubrange(..<$0.count, with: $0) }
+    }
+
     public mutating func put(_ value: Bool) { put(UInt8(value ? 1 : 0)) }
 
     public mutating func put(_ value: String) {

@@ -1,6 +1,8 @@
 import SandboxFiles
 import SandboxShim
 
-// The same program twice: beside a sandbox its supervisor, and inside, sealed, what works on its files.
+// One program in three places: beside sandboxes what their supervisors are forks of, inside, sealed, what works on its files,
+// and with programs that serve buckets what they get their device from.
 if CommandLine.arguments.first == "cordon-files" { FileAgent.run() }
-Shim.run(argumentCount: CommandLine.argc, arguments: CommandLine.unsafeArgv)
+if DeviceHandover.isAsked { DeviceHandover.run() }
+ShimZygote.run(argumentCount: CommandLine.argc, arguments: CommandLine.unsafeArgv)

@@ -11,6 +11,9 @@ struct Cordon: AsyncParsableCommand {
             """,
         subcommands: [
             Run.self, Create.self, ExecCommand.self, Attach.self, List.self, Inspect.self, Logs.self, Wait.self,
-            Tag.self, SetTimeout.self, Events.self, Remove.self, Config.self,
+            Copy.self, Edit.self,
+            Tunnels.self, ConnectTokenCommand.self, Tag.self, SetTimeout.self, Network.self, Events.self, Remove.self,
+            SnapshotCommand.self, BranchCommand.self, MountCommand.self, UnmountCommand.self, ImageCommand.self,
+            SecretCommand.self, VolumeCommand.self, CA.self, Config.self, ModalEnvironment.self, Bench.self,
         ])
 }

@@ -1,6 +1,8 @@
+import Access
 import CLinux
 import Glibc
 import LinuxSystem
+import SandboxImages
 import ServerCertificates
 import ServiceConfiguration
 
@@ -10,6 +12,16 @@ struct CheckedConfiguration: Sendable {
     let account: ServiceAccount
     /// With `tls: files`, what the files hold.
     let identity: ServerIdentity?
+    /// Descriptors for names; zero without a network.
+    let nameDescriptors: Int
+    /// Descriptors for Modal SDKs.
+    let modalDescriptors: Int
+    /// What the files for tunnels hold, where there are any.
+    let tunnelIdentity: ServerIdentity?
+    let registryCredentials: RegistryCredentials
+    let registryTrust: RegistryTrust
+    /// The operator's keys for secrets; nil where the service has its own.
+    let secretKeys: KeyRing?
     /// What the operator should know of.
     let notes: [String]
 
@@ -20,13 +32,22 @@ struct CheckedConfiguration: Sendable {
         var problems: [ConfigurationProblem] = []
         let limit = try check(cordon_raise_descriptor_limit(), "setrlimit", "RLIMIT_NOFILE")
         var notes: [String] = []
-        do { notes = try loaded.fit(DescriptorBudget(limit: Int(limit))) } catch { problems += error.problems }
+        let nameDescriptors = loaded.values.network ? DescriptorBudget.forNames(of: Int(limit)) : 0
+        let modalDescriptors = DescriptorBudget.forModal(of: Int(limit))
+        let reserved = nameDescriptors + modalDescriptors
+        do { notes = try loaded.fit(DescriptorBudget(limit: Int(limit), reserved: reserved)) } catch {
+            problems += error.problems
+        }
         let account = ServiceAccount(named: loaded.values.user)
         if account == nil { problems.append(loaded.problem(with: "user", "names no account that isn't root's")) }
         if let path = loaded.values.policyDirectory, (try? Directory(path: path)) == nil {
             problems.append(loaded.problem(with: "policy_dir", "names no directory: \(path)"))
         }
         let identity = Self.readIdentity(loaded, problems: &problems, notes: &notes)
+        let tunnelIdentity = Self.readTunnelIdentity(loaded, problems: &problems, notes: &notes)
+        let registryCredentials = Self.readRegistryCredentials(loaded, problems: &problems)
+        let registryTrust = Self.readRegistryTrust(loaded, problems: &problems)
+        let secretKeys = Self.readSecretKeys(loaded, problems: &problems, notes: &notes)
         if loaded.values.tls == .off, !loaded.values.listen.isLoopback {
             notes.append(
                 "listen is \(loaded.values.listen), which other machines may reach, and tls is off: "
@@ -36,6 +57,12 @@ struct CheckedConfiguration: Sendable {
         self.values = loaded.values
         self.account = account
         self.identity = identity
+        self.nameDescriptors = nameDescriptors
+        self.modalDescriptors = modalDescriptors
+        self.tunnelIdentity = tunnelIdentity
+        self.registryCredentials = registryCredentials
+        self.registryTrust = registryTrust
+        self.secretKeys = secretKeys
         self.notes = notes
     }
 }

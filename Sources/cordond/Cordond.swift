@@ -8,7 +8,7 @@ struct Cordond: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cordond", abstract: "Run the Cordon service, or take it down.",
         discussion: "`cordond help serve` lists the options, which go without a subcommand too.",
-        subcommands: [Serve.self, Down.self, Config.self, CA.self], defaultSubcommand: Serve.self)
+        subcommands: [Serve.self, Down.self, Config.self, CA.self, SecretKeys.self], defaultSubcommand: Serve.self)
 
     /// EX_CONFIG of sysexits(3).
     private static let misconfigured = ExitCode(78)

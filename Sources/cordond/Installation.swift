@@ -18,6 +18,14 @@ struct Installation {
         account = checked.account
     }
 
+    /// Nothing that is in the memory of this process, or of those that it starts, gets into a core file, and no
+    /// other process of its account reads it.
+    func refuseCores() throws {
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        try check(setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none), "setrlimit", "RLIMIT_CORE")
+        try check(cordon_set_dumpable(false), "prctl", "dumpable")
+    }
+
     /// Makes the directories, and locks the data directory for this process alone.
     func takeOver() throws -> SharedDescriptor {
         umask(0o022)
@@ -109,6 +117,8 @@ struct Installation {
             try check(fchownat(state.raw, name, account.user, account.group, AT_SYMLINK_NOFOLLOW), "chown", name)
         }
         try check(cordon_become(account.user, account.group), "setresuid", "service account")
+        // Becoming somebody else may have made it dumpable again (fs.suid_dumpable).
+        try check(cordon_set_dumpable(false), "prctl", "dumpable")
         umask(0o077)
         for path in [configuration.stateDirectory, configuration.runDirectory] where access(path, X_OK) != 0 {
             throw ValidationError(

@@ -3,7 +3,9 @@ import Logging
 import RESTFront
 import SandboxEngine
 import SandboxModel
+import SandboxNetwork
 import SandboxRuntime
+import SandboxTunnels
 import ServiceConfiguration
 import ServiceLog
 import ServiceMetrics
@@ -13,6 +15,8 @@ struct Observation: Sendable {
     let logger: Logger
     let metrics: ServiceMetrics
     let requests: RequestRecorder
+    var connects: ConnectRecorder { ConnectRecorder(requests: requests) }
+    var calls: CallRecorder { CallRecorder(logger: logger, level: requests.level) }
 
     /// The contract's.
     static let version = "0.1.0"
@@ -42,12 +46,19 @@ struct Observation: Sendable {
     }
 
     /// Everything that is measured, as `/metrics` answers it.
-    func exposition(of engine: Engine, on host: LocalHost, front: FrontLoad) async -> String {
+    func exposition(
+        of engine: Engine, on host: LocalHost, names: NameService?, front: FrontLoad, tunnels: TunnelTraffic
+    ) async -> String {
         var readings = ServiceReadings()
         readings.sandboxes = engine.population
         readings.connections = front.connections
         readings.waits = front.waits
+        readings.names = names.map { NameReadings($0.readings) }
+        readings.tunnels = .init(
+            connections: tunnels.connections, accepted: tunnels.accepted, refused: tunnels.refused,
+            bytesInward: tunnels.bytesInward, bytesOutward: tunnels.bytesOutward)
         if let pool = await host.poolCounts() {
+            readings.held = pool.held
             readings.pool = .init(wanted: pool.wanted, prepared: pool.prepared, hits: pool.hits, misses: pool.misses)
         }
         return metrics.exposition(readings).text
@@ -72,5 +83,20 @@ struct RequestRecorder: RequestObserver {
                 "milliseconds": .stringConvertible(Double(request.duration / .microseconds(1)).rounded() / 1000),
                 "token_id": "\(request.tokenID ?? "none")",
             ])
+    }
+}
+
+extension NameReadings {
+    fileprivate init(_ readings: NameService.Readings) {
+        self.init()
+        queries = [
+            ("cached", readings.answeredFromCache), ("refused", readings.refusedQueries),
+            ("malformed", readings.malformedQueries), ("excess", readings.excessQueries),
+            ("upstream_failed", readings.upstreamFailures),
+        ]
+        allQueries = readings.queries
+        connections = readings.openConnections
+        passedOn = readings.proxiedConnections
+        denied = readings.deniedConnections
     }
 }

@@ -5,7 +5,8 @@ import ServiceConfiguration
 struct PortMemory: Sendable {
     private let path: String
 
-    init(directory: String) { path = directory + "/port" }
+    /// - Parameter name: the listener's; each has a file of its own.
+    init(directory: String, name: String = "port") { path = "\(directory)/\(name)" }
 
     /// The port to bind: the given one, or for 0 the one that was bound last.
     func port(for address: ListenAddress) throws -> Int {

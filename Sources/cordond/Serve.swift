@@ -14,6 +14,7 @@ struct Serve: ParsableCommand {
     func prepareAsRoot() throws -> SandboxingService {
         let checked = try CheckedConfiguration(try arguments.load())
         let installation = try Installation(checked)
+        try installation.refuseCores()
         let lock = try installation.takeOver()
         try installation.startLauncher(arguments: Self.launcherArguments(checked.values))
         try installation.giveUpRights()
@@ -29,6 +30,13 @@ struct Serve: ParsableCommand {
             "\(values.execSpoolMiB)",
             "--sandbox-spool-mib", "\(values.sandboxSpoolMiB)", "--disk-reserve-mib", "\(values.diskReserveMiB)",
             "--overlay-method", "\(OverlayMethod.allCases.firstIndex(of: values.overlayMethod) ?? 0)",
-        ]
+            "--network", "\(values.network)", "--network-pool", values.networkPool, "--network-opened",
+            values.networkPrivateRanges.joined(separator: ","), "--bucket-opened",
+            values.bucketPrivateRanges.joined(separator: ","), "--network-ipv6", values.networkIPv6.rawValue,
+            "--network-connections", "\(values.networkMaximumConnections)", "--network-connections-per-second",
+            "\(values.networkConnectionsPerSecond)", "--network-packets-per-second",
+            "\(values.networkPacketsPerSecond)",
+        ] + (values.defaultDiskMiB.map { ["--default-disk-mib", "\($0)"] } ?? [])
+            + (values.networkMaximumConnectionsInAll.map { ["--network-connections-in-all", "\($0)"] } ?? [])
     }
 }

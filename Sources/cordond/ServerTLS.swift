@@ -1,4 +1,5 @@
 import Foundation
+import FrontConnections
 import Glibc
 import Logging
 import RESTFront
@@ -21,11 +22,16 @@ struct ServerTLS: Sendable {
         case .off: return nil
         case .files: return files.map { ServerTLS(identity: $0, caCertificate: nil) }
         case .developmentCA:
-            let authority = try DevelopmentAuthority.establish(in: configuration.stateDirectory)
-            return ServerTLS(
-                identity: try authority.issueIdentity(names: developmentNames(configuration)),
-                caCertificate: authority.certificatePEM)
+            return try development(configuration)
         }
+    }
+
+    /// A certificate of the development CA.
+    static func development(_ configuration: ServiceConfiguration) throws -> ServerTLS {
+        let authority = try DevelopmentAuthority.establish(in: configuration.stateDirectory)
+        return ServerTLS(
+            identity: try authority.issueIdentity(names: developmentNames(configuration)),
+            caCertificate: authority.certificatePEM)
     }
 
     /// Whatever a server of this machine may be reached by.
@@ -33,6 +39,7 @@ struct ServerTLS: Sendable {
         let texts =
             ["localhost", "127.0.0.1", "::1", configuration.listen.clientHost, ProcessInfo.processInfo.hostName]
             + configuration.tlsNames
+            + [configuration.connectURL.map { ($0.hasHostForEach ? "*." : "") + $0.host }].compactMap { $0 }
         var names: [ServerName] = []
         for name in texts.compactMap({ ServerName($0) }) where !names.contains(name) { names.append(name) }
         return names
@@ -61,17 +68,36 @@ extension CheckedConfiguration {
         guard loaded.values.tls == .files, let certificate = loaded.values.tlsCertificate,
             let key = loaded.values.tlsKey
         else { return nil }
+        return identity(
+            loaded, certificate: ("tls_certificate", certificate), key: ("tls_key", key), problems: &problems,
+            notes: &notes)
+    }
+
+    /// The operator's certificate and key for tunnels, where there are any.
+    static func readTunnelIdentity(
+        _ loaded: LoadedConfiguration, problems: inout [ConfigurationProblem], notes: inout [String]
+    ) -> ServerIdentity? {
+        guard let certificate = loaded.values.tunnelCertificate, let key = loaded.values.tunnelKey else { return nil }
+        return identity(
+            loaded, certificate: ("tunnel_certificate", certificate), key: ("tunnel_key", key), problems: &problems,
+            notes: &notes)
+    }
+
+    private static func identity(
+        _ loaded: LoadedConfiguration, certificate: (option: String, path: String), key: (option: String, path: String),
+        problems: inout [ConfigurationProblem], notes: inout [String]
+    ) -> ServerIdentity? {
         do {
-            let identity = try ServerIdentity(certificateFile: certificate, keyFile: key)
+            let identity = try ServerIdentity(certificateFile: certificate.path, keyFile: key.path)
             if identity.notValidAfter < Date() + 14 * 86_400 {
-                notes.append("tls_certificate expires soon, at \(identity.notValidAfter.ISO8601Format())")
+                notes.append("\(certificate.option) expires soon, at \(identity.notValidAfter.ISO8601Format())")
             }
             return identity
         } catch {
             switch error {
             case .certificate(let reason):
-                problems.append(loaded.problem(with: "tls_certificate", "isn't usable: \(reason)"))
-            case .key(let reason): problems.append(loaded.problem(with: "tls_key", "isn't usable: \(reason)"))
+                problems.append(loaded.problem(with: certificate.option, "isn't usable: \(reason)"))
+            case .key(let reason): problems.append(loaded.problem(with: key.option, "isn't usable: \(reason)"))
             }
             return nil
         }

@@ -64,7 +64,7 @@ private final class Directory {
         let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
         #expect(
             Set((json as? [String: Any] ?? [:]).keys) == [
-                "url", "grpc_url", "ca_certificate", "token_id", "token_secret",
+                "url", "grpc_url", "grpc_tls_url", "ca_certificate", "token_id", "token_secret",
             ])
         let moved = try await Credentials.establish(
             in: directory.path, url: "https://127.0.0.1:2", caCertificate: "PEM", verifier: verifier)

@@ -24,8 +24,8 @@ CHECKS = ",".join([
 ])
 # What isn't served yet says so with 501.
 SETTINGS = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 501]\n'
-# WebSockets, and answers that take as long as they like.
-SLOW = "(attach|events|wait)$"
+# WebSockets, and answers that take as long as they like, or as another server does.
+SLOW = "(attach|events|wait|images/pull)$"
 FOLLOWED = "(attach|events|wait|stdout|stderr)$"
 
 

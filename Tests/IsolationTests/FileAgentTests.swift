@@ -61,7 +61,7 @@ struct FileAgentTests {
         try await withService { service in
             let id = try await service.create()
             try await hold("while not os.path.exists('../../../go'): time.sleep(0.02)", service, id) { agent in
-                defer { FileManager.default.createFile(atPath: service.directory + "/go", contents: nil) }
+                defer { makeEmptyFile(at: service.directory + "/go") }
                 var open: [String: String] = [:]
                 for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(agent)/fd") {
                     open[name] = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(agent)/fd/\(name)")
@@ -97,7 +97,7 @@ struct FileAgentTests {
         try await withService { service in
             let id = try await service.create()
             try await hold("while not os.path.exists('../../../go'): time.sleep(0.02)", service, id) { agent in
-                defer { FileManager.default.createFile(atPath: service.directory + "/go", contents: nil) }
+                defer { makeEmptyFile(at: service.directory + "/go") }
                 let target = """
                     TARGET = next(int(n) for n in os.listdir("/proc") if n.isdigit() and text(f"/proc/{n}/cmdline") == "cordon-files\\0")
 

@@ -13,7 +13,7 @@ struct OutsideTests {
 
     @Test("the service holds no capability, and a shim only five once its sandbox is somebody's")
     func capabilities() async throws {
-        try await withService { service in
+        try await withService("--pool-size", "4") { service in
             let id = try await service.create()
             for set in ["CapPrm", "CapEff", "CapBnd", "CapAmb", "CapInh"] {
                 #expect(try Self.status(of: service.servicePID, set) == "0000000000000000", "\(set)")

@@ -71,7 +71,7 @@ struct ProcessTreeTests {
             }
             #expect(onHost() == 4, "control: two mains and two daemons are seen from the host")
             _ = try await service.call("POST", "/v1/sandboxes/\(id)/execs/one/signal", json: ["signal": "KILL"])
-            for _ in 0..<100 where onHost() != 2 { try await Task.sleep(for: .milliseconds(10)) }
+            for _ in 0..<600 where onHost() != 2 { try await Task.sleep(for: .milliseconds(50)) }
             #expect(onHost() == 2)
             let command = try await service.run(
                 ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^two$'"], in: id)

@@ -6,6 +6,10 @@ extension HostCensus {
         countTree("\(instance.storage)/slots", depth: 2, instance)
         countTree("\(instance.storage)/sandboxes", depth: 1, instance)
         countTree("\(instance.storage)/images", depth: 1, instance)
+        for place in ["layers", "trash"] { countTree("\(instance.storage)/\(place)", depth: 1, instance) }
+        for place in ["blobs", "contexts"] {
+            countTree("\(instance.directory)/data/service/\(place)", depth: 1, instance)
+        }
         countTree(instance.runDirectory, depth: 3, instance)
         countTree("\(instance.directory)/data/service", depth: 1, instance)
         let blocks = instance.blocks

@@ -85,7 +85,8 @@ extension HostCensus {
 
     mutating func countDescriptors(_ own: OwnProcesses, _ instance: Instance) {
         let clients = TestConnections()
-        for member in own.members where ["cordond", "launcher", "keeper", "cordon-shim"].contains(member.role) {
+        for member in own.members
+        where ["cordond", "launcher", "keeper", "cordon-zygote", "cordon-shim"].contains(member.role) {
             for number in names(in: "/proc/\(member.pid)/fd") {
                 guard let target = link("/proc/\(member.pid)/fd/\(number)"), !clients.isPeer(target) else { continue }
                 // SQLite's readers: up to five, as many as were ever needed at a time.
@@ -102,13 +103,23 @@ extension HostCensus {
     /// Keys of the sandboxes' own ids, by owner: their number is the kernel's (proc(5), /proc/key-users).
     mutating func countKeys(_ instance: Instance) {
         let blocks = instance.blocks
+        for (user, keys) in Self.keys where instance.owns(user: user, blocks: blocks) {
+            let more = keys - (Self.keysBefore[user] ?? 0)
+            if more > 0 { add("key of a sandbox's user", more) }
+        }
+    }
+
+    /// How many keys each user had before an instance was started: a user's default keyrings stay for ever, and the
+    /// next instance may have the same ids. To be asked for before one is started, which takes the number.
+    static let keysBefore = keys
+
+    private static var keys: [UInt32: Int] {
+        var result: [UInt32: Int] = [:]
         for line in text(of: "/proc/key-users").split(separator: "\n") {
             let fields = line.split(separator: " ")
-            guard fields.count > 1, let user = UInt32(fields[0].dropLast()), instance.owns(user: user, blocks: blocks),
-                let keys = Int(fields[1])
-            else { continue }
-            add("key of a sandbox's user", keys)
+            if fields.count > 1, let user = UInt32(fields[0].dropLast()) { result[user] = Int(fields[1]) }
         }
+        return result
     }
 
     /// All session keyrings of root's on the host: each shim has one. Those of other instances too.

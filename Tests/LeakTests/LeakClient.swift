@@ -55,11 +55,12 @@ struct LeakClient: Sendable {
         throw GaveUp(description: "\(method) \(path): \(last)")
     }
 
-    /// Creates a sandbox; asked again with a new key where a kill made it fail.
-    func create(_ spec: [String: Any]) async throws -> String {
+    /// Creates a sandbox, or a sidecar of one; asked again with a new key where a kill made it fail.
+    func create(_ spec: [String: Any], besides main: String? = nil) async throws -> String {
         var last = ""
+        let path = "/v1/sandboxes" + (main.map { "/\($0)/sidecars" } ?? "")
         for _ in 0..<50 {
-            let reply = try await call("POST", "/v1/sandboxes", spec, key: UUID().uuidString)
+            let reply = try await call("POST", path, spec, key: UUID().uuidString)
             if reply.status == 201, let id = reply.json["id"] as? String { return id }
             last = reply.text
             guard reply.status >= 500 else { break }

@@ -57,8 +57,10 @@ struct OwnProcesses {
     subscript(role: String) -> pid_t? { members.first { $0.role == role }?.pid }
 }
 
-/// A process's resident memory in KiB; 0 when it is gone.
-func residentMemory(of pid: pid_t) -> Int {
-    text(of: "/proc/\(pid)/status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }?
-        .split(separator: " ").compactMap { Int($0) }.first ?? 0
+/// A process's memory of its own in KiB; 0 when it is gone. Pages of its program and libraries don't count: where
+/// memory is short they leave and come back as they are used.
+func ownMemory(of pid: pid_t) -> Int {
+    let lines = text(of: "/proc/\(pid)/status").split(separator: "\n")
+    let sizes = lines.filter { $0.hasPrefix("RssAnon:") || $0.hasPrefix("VmSwap:") }
+    return sizes.reduce(0) { sum, line in sum + (line.split(separator: " ").compactMap { Int($0) }.first ?? 0) }
 }

@@ -6,6 +6,7 @@ import Testing
 struct PlantedLeakTests {
     @Test("of each kind")
     func planted() async throws {
+        _ = HostCensus.keysBefore
         try await withService("--pool-size", "2") { service in
             let before = try await HostCensus.quiet(service, pool: 2)
             let instance = try Instance(service)

@@ -8,7 +8,8 @@ import ServiceSupport
 /// Every way in which a sandbox and its execs can end.
 enum WayToEnd: String, CaseIterable, Sendable {
     case mainExits, mainKilled, terminated, lifetimeOver, idle, outOfMemory, processesUsedUp, neverStarted
-    case execTimedOut, execKilledWithDaemons, clientVanished, terminalHeld, mainOnTerminal
+    case execTimedOut, execKilledWithDaemons, clientVanished, terminalHeld, mainOnTerminal, snapshotted
+    case besideSidecar, sidecarOfKilled
     case shimKilled, initKilled, preparedKilled, launcherKilled, serviceKilled
 
     /// Kills a process that all sandboxes share.
@@ -134,7 +135,17 @@ struct Cycles: Sendable {
         case .execTimedOut: try await client.exec(["sleep", "1000"], in: id, wait: true, timeout: 0.3)
         case .execKilledWithDaemons: try await killWithDaemons(id)
         case .clientVanished: try await vanish(id)
+        // Its image expires at once, and is collected before anything is counted.
+        case .snapshotted: _ = try await client.call("POST", "/v1/sandboxes/\(id)/snapshots", ["ttl_seconds": 0.01])
         case .terminalHeld: try await holdTerminals(id)
+        case .besideSidecar: _ = try await sidecar(of: id)
+        case .sidecarOfKilled:
+            let sidecar = try await sidecar(of: id)
+            guard let victim = service.initProcess(of: id) else {
+                throw LeakClient.GaveUp(description: "\(id) has no init")
+            }
+            kill(victim, SIGKILL)
+            return try await client.ending(of: sidecar)
         case .shimKilled, .initKilled:
             try await client.exec(["sleep", "1000"], in: id)
             let victim = way == .shimKilled ? service.shim(of: id) : service.initProcess(of: id)
@@ -150,6 +161,12 @@ struct Cycles: Sendable {
         default: try await client.exec(["sleep", "1000"], in: id)
         }
         return try await client.terminate(id)
+    }
+
+    private func sidecar(of id: String) async throws -> String {
+        let sidecar = try await client.create(["name": "side", "argv": ["sleep", "1000"]], besides: id)
+        if let handles, let process = service.initProcess(of: sidecar) { handles.remember(process: process) }
+        return sidecar
     }
 
     /// Children that have left the session, and whose parents are gone, die with their exec.

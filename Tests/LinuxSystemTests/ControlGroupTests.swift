@@ -104,7 +104,7 @@ struct ControlGroupTests {
         try group.create()
         defer {
             try? group.kill()
-            for _ in 0..<200 where !group.remove() { usleep(5000) }
+            for _ in 0..<2000 where !group.remove() { usleep(5000) }
         }
         try body(group)
     }
@@ -144,7 +144,7 @@ struct ControlGroupTests {
             try group.kill()
             var status: Int32 = 0
             #expect(waitpid(child, &status, 0) == child && status & 0x7f == SIGKILL)
-            for _ in 0..<200 where !group.remove() { usleep(5000) }
+            for _ in 0..<2000 where !group.remove() { usleep(5000) }
             #expect(group.directories.allSatisfy { access($0, F_OK) != 0 })
             #expect(group.remove(), "what is gone already is removed")
         }

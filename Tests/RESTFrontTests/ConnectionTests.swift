@@ -70,8 +70,8 @@ struct ConnectionTests {
     @Test("a head that never gets complete, a body that never does, and an idle connection are closed")
     func closesIdleConnections() async throws {
         var options = RESTFrontOptions()
-        options.headTimeout = .milliseconds(150)
-        options.bodyTimeout = .milliseconds(150)
+        options.headTimeout = .milliseconds(700)
+        options.bodyTimeout = .milliseconds(700)
         try await withFront(options) { front in
             let silent = try front.connect()
             #expect(try await silent.isClosedByPeer())
@@ -93,15 +93,16 @@ struct ConnectionTests {
     @Test("neither a long wait nor a slow stdin upload is taken for an idle connection")
     func sparesLongRequests() async throws {
         var options = RESTFrontOptions()
-        options.headTimeout = .milliseconds(100)
-        options.bodyTimeout = .milliseconds(100)
+        // Long enough for a client on a busy machine to send its head.
+        options.headTimeout = .seconds(1)
+        options.bodyTimeout = .seconds(1)
         try await withFront(options) { front in
             let (id, path) = try await front.makeSandbox()
-            #expect(try await front.ask("GET", path + "/wait?timeout_seconds=0.5").status == 200)
+            #expect(try await front.ask("GET", path + "/wait?timeout_seconds=1.5").status == 200)
             let exec = try front.makeExec(id)
             let connection = try front.connect()
             try await connection.send(TestFront.head("POST", exec + "/stdin", length: 6) + "abc")
-            try await Task.sleep(for: .milliseconds(400))
+            try await Task.sleep(for: .milliseconds(1600))
             try await connection.send("def")
             #expect(try await connection.receive().text == #"{"accepted":6,"closed":false}"#)
         }
@@ -132,7 +133,9 @@ struct ConnectionTests {
             let connection = try front.connect()
             try await connection.send(
                 TestFront.head("POST", "/v1/sandboxes", headers: ["Content-Type": "application/json"], length: 1 << 30))
-            #expect(try await connection.receive().status == 413)
+            let refused = try await connection.receive()
+            #expect(refused.status == 413)
+            #expect(refused.headers["connection"] == "close")
             var sent = 0
             do {
                 while sent < 1 << 28 {
@@ -141,6 +144,29 @@ struct ConnectionTests {
                 }
             } catch is WireError {}
             #expect(sent < 1 << 28)
+        }
+    }
+
+    @Test("behind an answer that came before the body was there the connection goes on, or it said that it won't")
+    func answersEarly() async throws {
+        try await withFront { front in
+            let connection = try front.connect()
+            for _ in 0..<3 {
+                try await connection.send(
+                    TestFront.head("POST", "/v1/sandboxes", headers: ["Content-Type": "text/plain"], length: 1 << 20))
+                let refused = try await connection.receive()
+                #expect(refused.status == 415)
+                #expect(refused.headers["connection"] == nil)
+                try await connection.send([UInt8](repeating: 32, count: 1 << 20))
+                #expect(try await TestFront.ask(connection, "GET", "/healthz").status == 200)
+            }
+            // Nobody knows how much would come.
+            try await connection.send(
+                "POST /v1/sandboxes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer id.secret\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+            )
+            let refused = try await connection.receive()
+            #expect(refused.status == 415)
+            #expect(refused.headers["connection"] == "close")
         }
     }
 

@@ -46,6 +46,56 @@ struct FileRouteTests {
         }
     }
 
+    @Test("an archive goes in and out as it is, and what it amounted to is told")
+    func archives() async throws {
+        try await withFront { front in
+            let (_, path) = try await front.makeSandbox()
+            for (compression, type) in [
+                ("none", "application/x-tar"), ("gzip", "application/gzip"), ("zstd", "application/zstd"),
+            ] {
+                let put = try await front.ask(
+                    "PUT", path + "/files/archive?path=/d&compression=\(compression)",
+                    body: Array("archive".utf8), headers: ["Content-Type": type])
+                let told = try put.json()
+                #expect(put.status == 200 && told["sha256"] as? String == String(repeating: "0a", count: 32))
+                #expect(told["size_bytes"] as? Int == 7 && told["left_out"] as? [String] == ["dev/null"])
+                let got = try await front.ask("GET", path + "/files/archive?path=/d&compression=\(compression)")
+                #expect(got.text == "archive" && got.headers["content-type"] == type)
+            }
+            let wrong = try await front.ask(
+                "PUT", path + "/files/archive?path=/d", body: [1], headers: ["Content-Type": "application/gzip"])
+            #expect(wrong.status == 415)
+            #expect(try await front.ask("GET", path + "/files/archive?path=/d&compression=lzma").status == 400)
+            let empty = try await front.ask("PUT", path + "/files/archive?path=/d", body: [])
+            let detail = try #require(try empty.json()["detail"] as? String)
+            #expect(empty.status == 400 && detail.hasSuffix("(it is empty)"), "what a sandbox says holds no controls")
+            #expect(try empty.json()["reason"] as? String == "archive_invalid")
+        }
+    }
+
+    @Test("changes come on lines, or as events, until what is watched is gone")
+    func watching() async throws {
+        try await withFront { front in
+            let (_, path) = try await front.makeSandbox()
+            #expect(try await front.ask("GET", path + "/files/watch?path=/d").status == 404)
+            front.service.update { $0.files["/d"] = [] }
+            let lines = try await front.ask("GET", path + "/files/watch?path=/d&recursive=true").text
+            #expect(
+                lines == """
+                    {"kind":"watching"}
+                    {"is_directory":true,"kind":"created","path":"a"}
+                    {"is_directory":false,"kind":"renamed","new_path_base64":"/w==","path":"a"}
+                    {"kind":"overflow"}
+
+                    """)
+            let events = try await front.ask(
+                "GET", path + "/files/watch?path=/d", headers: ["Accept": "text/event-stream"])
+            #expect(events.headers["content-type"] == "text/event-stream")
+            #expect(events.text.hasPrefix("event: watching\ndata: {\"kind\":\"watching\"}\n\nevent: created\n"))
+            #expect(events.text.contains("\n\n: \n\nevent: renamed\n"), "nothing new is said, too")
+        }
+    }
+
     @Test("a directory comes in pages; names that are no text come as bytes")
     func pages() async throws {
         try await withFront { front in

@@ -9,8 +9,8 @@ struct SandboxRouteTests {
             let json = """
                 {"app":"web","name":"one","tags":{"team":"a/b"},"argv":["sleep","1"],"env":{"K":"hunter2"},"workdir":"/tmp",
                  "timeout_seconds":12.5,"idle_timeout_seconds":3,"cpu":{"request":0.5,"limit":1.25},
-                 "memory_mib":{"limit":64},"pids_limit":100,"policy":"strict","image":"host","runtime":"builtin",
-                 "block_network":true,"volumes":{},"pty":null}
+                 "memory_mib":{"limit":64},"pids_limit":100,"disk_mib":512,"policy":"strict","image":"host","runtime":"builtin",
+                 "block_network":true,"volumes":[],"pty":null}
                 """
             let created = try await front.ask("POST", "/v1/sandboxes", json: json, headers: ["Idempotency-Key": "k1"])
             #expect(created.status == 201)

@@ -11,7 +11,8 @@ struct ShutdownTests {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let service = FakeService()
-        let front = RESTFront(service: service, verifier: FakeVerifier(), bodyHash: { $0 }, logger: logger)
+        let front = RESTFront(
+            service: service, secrets: service, verifier: FakeVerifier(), bodyHash: { $0 }, logger: logger)
         let (ports, source) = AsyncStream<Int>.makeStream()
         let group = ServiceGroup(services: [try front.server(onListening: { source.yield($0) })], logger: logger)
         async let running: Void = group.run()

@@ -1,4 +1,5 @@
 import Foundation
+import FrontConnections
 import RESTFront
 import SandboxModel
 import Testing

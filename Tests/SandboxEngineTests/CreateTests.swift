@@ -41,6 +41,16 @@ import Testing
         }
     }
 
+    @Test("variables can name the sandbox itself, under those that were asked for")
+    func ownNames() async throws {
+        let fixture = try await Fixture()
+        var spec = SandboxSpec(environment: try Environment(["A": "asked"]))
+        spec.ownNames = ["A": OwnName(before: ""), "B": OwnName(before: "x-", behind: "Y")]
+        let made = try await fixture.create(spec)
+        #expect(made.spec.environment.variables == ["A": "asked", "B": "x-\(made.id.text.dropFirst(3))Y"])
+        #expect(made.spec.ownNames.isEmpty)
+    }
+
     @Test("a launch that fails leaves no name, no record and no sandbox, and doesn't say where it failed")
     func failedLaunch() async throws {
         let fixture = try await Fixture()

@@ -42,6 +42,8 @@ final class FakeFiles: FileSession {
         }
     }
 
+    func digest(of path: FilePath) async throws -> [UInt8] { host.with { $0.files[id]?[path.text] } ?? [] }
+
     func attributes(of path: FilePath, followingLinks: Bool) async throws -> FileAttributes {
         guard let bytes = host.with({ $0.files[id]?[path.text] }) else { throw FileFault.notFound.error(path) }
         return describe(bytes.count)
@@ -54,5 +56,15 @@ final class FakeFiles: FileSession {
     func remove(_ path: FilePath, recursive: Bool) async throws {}
     func rename(_ path: FilePath, to other: FilePath, replacing: Bool) async throws {}
     func changeMode(of path: FilePath, to mode: UInt32) async throws {}
+    func watch(_ path: FilePath, recursive: Bool) async throws {}
+    func nextChanges() async throws -> [FileChange]? { nil }
+    func unpack(_ unpacking: Unpacking, next: () async throws -> [UInt8]?) async throws -> UnpackingSummary {
+        throw CordonError(.unimplemented, "archives can't be unpacked yet")
+    }
+
+    func pack(_ path: FilePath, compression: ArchiveCompression, omittingTimes: Bool) async throws {
+        throw CordonError(.unimplemented, "archives can't be made yet")
+    }
+
     func close() {}
 }

@@ -10,9 +10,17 @@ final class FakeHost: SandboxHost {
     struct State {
         var sandboxes: [SandboxID: HostedSandbox] = [:]
         var launched: [SandboxID] = []
+        /// What main commands would get.
+        var launchEnvironments: [Environment] = []
         var terminations: [SandboxID: Int] = [:]
         var forgotten: Set<SandboxID> = []
         var sizes: [ExecID: TerminalSize] = [:]
+        /// Policies that were set while sandboxes ran.
+        var policies: [NetworkPolicy] = []
+        /// How many leases are held.
+        var leases = 0
+        /// Ports that somebody listens on.
+        var listening: Set<UInt16> = []
         var execOrders: [ExecOrder] = []
         var launchFailure: (any Error)?
         var filesFailure: (any Error)?
@@ -85,6 +93,7 @@ final class FakeHost: SandboxHost {
     func launch(_ order: LaunchOrder) async throws -> LaunchReceipt {
         let failure = with { state -> (any Error)? in
             state.launched.append(order.id)
+            state.launchEnvironments.append(order.spec.environment)
             return state.launchFailure
         }
         if let failure { throw failure }
@@ -115,6 +124,14 @@ final class FakeHost: SandboxHost {
 
     func setDeadlines(of id: SandboxID, deadline: Timestamp?, idleTimeout: IdleTimeoutChange) async throws {
         with { if let deadline { $0.sandboxes[id]?.deadline = deadline } }
+    }
+
+    func setNetwork(of id: SandboxID, to policy: NetworkPolicy) async throws {
+        let isRunning = with { state in
+            state.policies.append(policy)
+            return state.sandboxes[id]?.ending == nil
+        }
+        guard isRunning else { throw CordonError(.failedPrecondition, "sandbox \(id) has ended") }
     }
 
     func forget(_ id: SandboxID) async throws {

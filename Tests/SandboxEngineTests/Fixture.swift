@@ -1,3 +1,4 @@
+import Access
 import Foundation
 import Logging
 import SandboxCatalog
@@ -12,8 +13,14 @@ final class Fixture: Sendable {
     let clock: ManualClock
     let catalog: Catalog
     let engine: Engine
+    let tunnels = FakeTunnels()
     private let ownsDirectory: Bool
     private let running: Task<Void, Never>
+
+    /// A line of a keys file, each number another key.
+    static func keyLine(_ number: UInt8) -> String {
+        "k\(number):" + Data(repeating: number, count: 32).base64EncodedString()
+    }
 
     static let caller = Caller(tokenID: "tk-test")
 
@@ -24,7 +31,8 @@ final class Fixture: Sendable {
     }
 
     private init(
-        _ directory: String, _ host: FakeHost, _ clock: ManualClock, _ limits: EngineLimits, owns: Bool
+        _ directory: String, _ host: FakeHost, _ clock: ManualClock, _ limits: EngineLimits, owns: Bool,
+        keys: String = Fixture.keyLine(1)
     ) async throws {
         self.directory = directory
         self.host = host
@@ -33,7 +41,10 @@ final class Fixture: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         catalog = try Catalog(directory: directory, logger: logger)
-        let engine = Engine(host: host, records: catalog.records, limits: limits, clock: clock, logger: logger)
+        let seal = EnvironmentSeal(try KeyRing(text: keys), hasher: try BodyHasher(directory: directory))
+        let engine = Engine(
+            host: host, records: catalog.records, limits: limits, clock: clock, tunnels: tunnels, images: FakeImages(),
+            secrets: SecretStorage(records: catalog.secrets, sealer: seal), logger: logger)
         self.engine = engine
         try await engine.recover()
         running = Task { await engine.run() }
@@ -46,9 +57,9 @@ final class Fixture: Sendable {
 
     /// The service after a SIGKILL: a new engine over the same files and the same machine. `self`
     /// must be kept as long as the result: it owns the directory.
-    func restarted(_ limits: EngineLimits = EngineLimits()) async throws -> Fixture {
+    func restarted(_ limits: EngineLimits = EngineLimits(), keys: String = Fixture.keyLine(1)) async throws -> Fixture {
         running.cancel()
-        return try await Fixture(directory, host.afterRestart(), clock, limits, owns: false)
+        return try await Fixture(directory, host.afterRestart(), clock, limits, owns: false, keys: keys)
     }
 
     func create(_ spec: SandboxSpec = SandboxSpec(), key: String? = nil, body: UInt8 = 1) async throws

@@ -6,23 +6,15 @@ import SandboxModel
 import ShimProtocol
 import Testing
 
-/// An agent on a thread of its own, and a directory for it to work in; a conversation over a socket.
-final class AgentClient: @unchecked Sendable {
-    let directory: String
-    private let socket: Int32
-    private var assembler = FrameAssembler()
-    private var thread = pthread_t()
-
-    init() throws {
-        var template = Array("/tmp/cordon-files-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw SystemCallError("mkdtemp") }
-        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+/// An agent on a thread of its own.
+enum AgentThread {
+    /// The other end of its socket, and the thread, which ends when that is closed.
+    static func start() throws -> (socket: Int32, thread: pthread_t) {
         var pair: [Int32] = [-1, -1]
         try check(cordon_socketpair(Int32(SOCK_STREAM.rawValue), &pair), "socketpair")
-        socket = pair[0]
         signal(SIGPIPE, SIG_IGN)
-        let theirs = pair[1]
-        let box = Unmanaged.passRetained(End(theirs))
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(End(pair[1]))
         pthread_create(
             &thread, nil,
             { argument in
@@ -32,12 +24,28 @@ final class AgentClient: @unchecked Sendable {
                 close(end.socket)
                 return nil
             }, box.toOpaque())
-        _ = try next(FilesReady.self)
+        return (pair[0], thread)
     }
 
     private final class End {
         let socket: Int32
         init(_ socket: Int32) { self.socket = socket }
+    }
+}
+
+/// An agent on a thread of its own, and a directory for it to work in; a conversation over a socket.
+final class AgentClient: @unchecked Sendable {
+    let directory: String
+    private let socket: Int32
+    private let thread: pthread_t
+    private var assembler = FrameAssembler()
+
+    init() throws {
+        var template = Array("/tmp/cordon-files-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SystemCallError("mkdtemp") }
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        (socket, thread) = try AgentThread.start()
+        _ = try next(FilesReady.self)
     }
 
     deinit {

@@ -48,6 +48,28 @@ struct FileAgentTests {
         #expect(try agent.write("next", [2]).size == 1)
     }
 
+    @Test("a link that isn't followed tells where it leads, whether or not there is anything")
+    func linkTargets() throws {
+        let agent = try AgentClient()
+        let long = "nowhere/" + String(repeating: "x", count: 200)
+        symlink(long, agent.path("link"))
+        try agent.send(DescribeFile(path: agent.path("link"), followsLinks: false))
+        let link = try agent.next(FileState.self).attributes
+        #expect(link.kind == .link && link.linkTarget == Array(long.utf8))
+        try agent.send(DescribeFile(path: agent.directory, followsLinks: false))
+        #expect(try agent.next(FileState.self).attributes.linkTarget == nil)
+    }
+
+    @Test("an agent that says nothing of where links lead is understood")
+    func olderAgent() throws {
+        let attributes = FileAttributes(
+            kind: .link, size: 3, mode: 0o777, user: 1, group: 2, modifiedAt: Timestamp(microseconds: 4))
+        var writer = WireWriter()
+        writer.put(attributes)
+        var reader = WireReader(writer.bytes)
+        #expect(try FileState(from: &reader).attributes == attributes)
+    }
+
     @Test("what isn't a regular file is neither read nor written, and nothing waits for it")
     func irregular() throws {
         let agent = try AgentClient()

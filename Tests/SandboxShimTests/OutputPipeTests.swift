@@ -65,6 +65,23 @@ struct OutputPipeTests {
         }
     }
 
+    @Test("an offset beyond all that there is, is no place of a reader's, and harms nobody")
+    func beyond() throws {
+        try withDirectory { directory in
+            let stream = try Stream(directory)
+            for offset: UInt64 in [.max, .max - 1, 1 << 63] {
+                stream.output.watch(reader, offset: offset, limit: .seconds(60)) { _ in }
+                stream.output.close(reader)
+                // Somebody new asks: those who have gone are looked at.
+                stream.output.watch(.init(connection: 2, number: offset), offset: offset, limit: .zero) { _ in }
+            }
+            try stream.fill(150_000)
+            try stream.turn()
+            #expect(stream.output.extent.end == 100_000)
+            #expect(stream.output.extent.first == 0, "they have read nothing of it")
+        }
+    }
+
     @Test("a reader that has gone is waited for a while: it may come back where it was")
     func grace() throws {
         try withDirectory { directory in

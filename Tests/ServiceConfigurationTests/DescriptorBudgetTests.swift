@@ -13,6 +13,7 @@ struct DescriptorBudgetTests {
     func plenty() throws {
         let (values, notes) = try fitted([], limit: 524_288)
         #expect(values.maximumConnections == 10_000)
+        #expect(values.maximumTunnelConnections == 10_000)
         #expect(values.maximumWaits == 8_192)
         #expect(values.maximumSandboxes == 4000)
         #expect(notes.isEmpty)
@@ -24,7 +25,9 @@ struct DescriptorBudgetTests {
         let connections = try #require(values.maximumConnections)
         #expect(connections >= 16)
         #expect(values.maximumSandboxes >= 1)
-        #expect(256 + values.maximumSandboxes + 5 * connections <= limit)
+        let tunnels = try #require(values.maximumTunnelConnections)
+        #expect(tunnels >= 4)
+        #expect(256 + values.maximumSandboxes + 5 * connections + 6 * tunnels <= limit)
         #expect(try #require(values.maximumWaits) <= connections)
         #expect(!notes.isEmpty)
     }

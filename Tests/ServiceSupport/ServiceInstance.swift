@@ -77,11 +77,12 @@ public final class ServiceInstance: @unchecked Sendable {
         let process = Process()
         let command =
             launcher + [try Self.products + "/cordond", "--data-dir", dataDirectory, "--run-dir", runDirectory]
-            + ["--listen", "127.0.0.1:0"] + options
+            // The host's own network is left alone by tests that aren't about it.
+            + ["--listen", "127.0.0.1:0", "--network=false"] + options
         process.executableURL = URL(fileURLWithPath: command[0])
         process.arguments = Array(command.dropFirst())
         let log = directory + "/cordond.log"
-        if !FileManager.default.fileExists(atPath: log) { FileManager.default.createFile(atPath: log, contents: nil) }
+        if !FileManager.default.fileExists(atPath: log) { makeEmptyFile(at: log) }
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         handle.seekToEndOfFile()
         process.standardOutput = handle
@@ -139,11 +140,11 @@ public final class ServiceInstance: @unchecked Sendable {
     public func slots() -> [(name: String, shim: pid_t, sandbox: String)] {
         let root = runDirectory + "/slots"
         return ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).compactMap { name in
-            guard let process = FileManager.default.contents(atPath: "\(root)/\(name)/process"), process.count >= 4,
-                let record = FileManager.default.contents(atPath: "\(root)/\(name)/record")
+            guard let process = FileManager.default.contents(atPath: "\(root)/\(name)/process"), process.count >= 4
             else { return nil }
             let pid = process.prefix(4).enumerated().reduce(Int32(0)) { $0 | Int32($1.element) << ($1.offset * 8) }
-            let text = String(decoding: record, as: UTF8.self)
+            let owner = FileManager.default.contents(atPath: "\(root)/\(name)/owner") ?? Data()
+            let text = String(decoding: owner, as: UTF8.self)
             let sandbox = text.range(of: "sb-").map { String(text[$0.lowerBound...].prefix(29)) } ?? ""
             return (name, pid, sandbox)
         }
@@ -255,6 +256,7 @@ public final class ServiceInstance: @unchecked Sendable {
     public var clientEnvironment: [String: String] {
         ProcessInfo.processInfo.environment.merging([
             "CORDON_URL": url, "CORDON_TOKEN": token, "CORDON_DATA_DIR": dataDirectory,
+            "CORDON_PID": "\(servicePID)",
             "CORDON_CREDENTIALS": dataDirectory + "/credentials.json", "CORDON_PROGRAMS": (try? Self.products) ?? "",
         ]) { $1 }
     }
@@ -296,7 +298,14 @@ public final class ServiceInstance: @unchecked Sendable {
     }
 }
 
+/// One that the kernel gives to nobody by itself (ip(7), ip_local_port_range), and tunnels don't take.
+public func somePort() -> Int { .random(in: 10_000...19_999) }
+
+/// Also a sign to a program that waits for it.
+public func makeEmptyFile(at path: String) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+
 /// Starts a service, hands it to `body`, and takes it down whatever happens.
+@discardableResult
 public func withService<Result>(
     _ options: String..., through launcher: [String] = [], body: (ServiceInstance) async throws -> Result
 ) async throws -> Result {
@@ -304,6 +313,7 @@ public func withService<Result>(
 }
 
 /// The same, with the options in an array.
+@discardableResult
 public func withService<Result>(
     options: [String], through launcher: [String] = [], body: (ServiceInstance) async throws -> Result
 ) async throws -> Result {

@@ -2,9 +2,12 @@ import Foundation
 import ServiceSupport
 import Testing
 
-/// The example page in a real browser; the checks are in `Programs/browser.py`.
+/// Pages in a real browser; the checks are in `Programs/browser.py`.
 @Suite("In a browser", .serialized, .timeLimit(.minutes(5)))
 struct BrowserTests {
+    @Test("a page behind a connect token gets through with all it asks for, and can't see the token")
+    func connected() async throws { try await check("browser", "connected") }
+
     @Test("a page types into a terminal, and goes on where it was when the service is killed")
     func terminal() async throws {
         let examples = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -20,11 +20,26 @@ struct CommandLineTests {
     @Test("pipes carry any bytes, both ways, and may be closed early")
     func pipes() async throws { try await check("cli", "pipes") }
 
+    @Test("cp copies files and directories both ways, and what comes out of a sandbox does no harm")
+    func copies() async throws { try await check("cli", "copies") }
+
+    @Test("edit replaces what an editor has changed")
+    func edits() async throws { try await check("cli", "edits") }
+
     @Test("logs prints what was written: all of it, the last lines, since a time, with times, as JSON")
     func logs() async throws { try await check("cli", "logs_in_all_forms") }
 
     @Test("tag, set-timeout, events and wait do and say what they should")
     func changes() async throws { try await check("cli", "changes") }
+
+    @Test("ports are asked for, waited for and reached: tunnels, wait --ready, ca")
+    func ports() async throws { try await check("cli", "ports_and_readiness") }
+
+    @Test("mount and unmount show images and empty directories")
+    func mounts() async throws { try await check("cli", "mounts") }
+
+    @Test("bench measures, and leaves nothing")
+    func measures() async throws { try await check("cli", "measures") }
 
     @Test("jq reads what --json prints, of every command")
     func json() async throws { try await check("cli", "json_everywhere") }

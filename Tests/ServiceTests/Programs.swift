@@ -12,7 +12,9 @@ extension ServiceInstance {
         let (status, output) = try await Self.program(
             "/usr/bin/python3", ["-B", try Self.path(ofProgram: program), check] + arguments,
             environment: clientEnvironment)
-        #expect(status == 0, "\(program).py \(check): \(output.suffix(4000))", sourceLocation: sourceLocation)
+        #expect(
+            status == 0, "\(program).py \(check): \(output.suffix(4000))\nthe service's log: \(log.suffix(1500))",
+            sourceLocation: sourceLocation)
         return output
     }
 

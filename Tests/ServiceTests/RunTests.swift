@@ -43,7 +43,7 @@ struct RunTests {
             }
             service.killService()
             try await service.startService()
-            try await output
+            _ = try await output
         }
     }
 }

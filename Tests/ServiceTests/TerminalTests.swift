@@ -52,7 +52,7 @@ struct TerminalTests {
                 service.killService()
                 try await service.startService()
             }
-            FileManager.default.createFile(atPath: control + "/stop", contents: nil)
+            makeEmptyFile(at: control + "/stop")
             #expect(try await Int(session.value.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 5)
         }
     }

@@ -81,7 +81,41 @@ struct WireTests {
         try goesRound(RandomMessages.start(&g))
         try goesRound(state)
         try goesRound(RandomMessages.assignment(&g))
-        try goesRound(Launch(RandomMessages.assignment(&g)))
+        try goesRound(Launch(RandomMessages.assignment(&g), root: .host))
+        let layers = (0..<Int.random(in: 0..<9, using: &g)).compactMap { LayerName("c\($0)-9") }
+        try goesRound(Launch(RandomMessages.assignment(&g), root: try RootImage(base: .nothing, layers: layers)))
+        try goesRound(KeepLayer(id: id, layer: layers.first ?? LayerName("a")!))
+        try goesRound(CopyLayer(id: id, path: "/a b", layer: LayerName("s-1")!))
+        try goesRound(LayerMade(LayerFacts(bytes: .max, entries: 1, leftOut: ["a/b"], leftOutCount: 2)))
+        try goesRound(LayerList(layers, lost: Array(layers.prefix(2))))
+        let path = try FilePath("/a b")
+        let mounts = [
+            LayerMount(path: path, layers: layers),
+            LayerMount(path: path, layers: [], isReadOnly: true, isVolume: true, subPath: try VolumePath("c/d")),
+        ]
+        try goesRound(Launch(RandomMessages.assignment(&g), root: .host, mounts: mounts))
+        let bucket = BucketMount(
+            bucket: try BucketName("abc"), path: path, prefix: try KeyPrefix("g/h"),
+            endpoint: try BucketEndpoint("https://[::1]:1"), region: try BucketRegion("auto"), isReadOnly: true)
+        let keys = try BucketCredentials(keyID: "a", secretKey: "b/c+d=", sessionToken: nil, field: "secrets")
+        try goesRound(
+            Launch(
+                RandomMessages.assignment(&g), root: .host,
+                buckets: [BucketOrder(bucket, credentials: keys), BucketOrder(bucket, credentials: nil)]))
+        try goesRound(MountLayers(id: id, mount: mounts[1]))
+        for published in [nil, LayerName("v1")] {
+            try goesRound(
+                CommitVolume(
+                    VolumeCommitOrder(
+                        sandbox: id, path: path, head: layers, published: published, layer: LayerName("v2")!,
+                        isAwaited: published != nil)))
+            try goesRound(ReloadVolume(id: id, path: path, published: published, layers: layers))
+        }
+        for facts in [nil, LayerFacts(bytes: 1, entries: 2)] { try goesRound(VolumeCommitted(facts)) }
+        try goesRound(VolumeReloaded(isDone: true))
+        try goesRound(LeftWritesList([LeftWrites(sandbox: id, path: path)]))
+        try goesRound(ReleaseWrites(LeftWrites(sandbox: id, path: path)))
+        try goesRound(MergeLayers(layers, as: LayerName("v3")!))
         let assigned = Assigned(startedAt: state.startedAt, deadline: state.startedAt, main: state)
         try goesRound(assigned)
         try goesRound(Launched(slot: "m0", assigned: assigned))
@@ -106,9 +140,13 @@ struct WireTests {
         var g = SeededGenerator(seed: seed)
         let assignment = RandomMessages.assignment(&g)
         let record = assignment.record
-        // Where an older version's message ends.
-        let older = assignment.main.map { record.count - ($0.terminal == nil ? 1 : 5) }
-        for length in 0..<record.count where length != older {
+        // Where messages of older versions end: before the network, and before that the terminal.
+        let network = assignment.network.record.count
+        let older = [
+            record.count - network,
+            assignment.main.map { record.count - network - ($0.terminal == nil ? 1 : 5) },
+        ]
+        for length in 0..<record.count where !older.contains(length) {
             #expect(throws: WireError.self) { _ = try Assignment(record: Array(record[..<length])) }
         }
     }
@@ -182,6 +220,37 @@ struct FrameAssemblerTests {
             }
         }
         #expect(got == Array(0..<200))
+    }
+
+    @Test("content is taken where it lies, and what comes between is left", arguments: 0..<10)
+    func content(_ seed: UInt64) throws {
+        var g = SeededGenerator(seed: seed)
+        let sent = (0..<20).map { _ in (0..<Int.random(in: 0...9000, using: &g)).map { UInt8(truncatingIfNeeded: $0) } }
+        let frames = sent.flatMap { piece in
+            Bool.random(using: &g)
+                ? Frame.bytes(FileData(bytes: piece), request: 0) : FileData.head(ofPiece: piece.count) + piece
+        }
+        var stream = (frames + Frame.bytes(FileEnd(isWhole: true), request: 0))[...]
+        var assembler = FrameAssembler(keeping: Int.random(in: 0...20_000, using: &g))
+        var got: [UInt8] = []
+        while !stream.isEmpty {
+            let piece = stream.prefix(Int.random(in: 1...9000, using: &g))
+            stream = stream.dropFirst(piece.count)
+            assembler.append(piece)
+            while try assembler.takeNext(of: .fileData, { got += try FileData.piece(in: $0) }) {}
+        }
+        #expect(got == sent.flatMap(\.self))
+        #expect(try assembler.next()?.decode(FileEnd.self).isWhole == true)
+        #expect(assembler.isEmpty)
+    }
+
+    @Test("a piece that says that it is longer than its frame is no piece")
+    func lyingPiece() throws {
+        for payload in [[], [1, 0, 0], [5, 0, 0, 0, 1, 2, 3, 4], [255, 255, 255, 255, 0]] as [[UInt8]] {
+            _ = payload.withUnsafeBytes { bytes in
+                #expect(throws: WireError.self) { _ = try FileData.piece(in: bytes) }
+            }
+        }
     }
 
     @Test("a length that no frame has ends the stream", arguments: [0, 9, (1 << 20) + 1, UInt32.max] as [UInt32])

@@ -41,7 +41,7 @@ public struct Token: Sendable, Hashable, CustomStringConvertible {
         let id = (0..<idLength).map { _ in idAlphabet[Int.random(in: 0..<idAlphabet.count, using: &generator)] }
         let secret = (0..<secretBytes).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         return Token(
-            uncheckedID: idPrefix + String(decoding: id, as: UTF8.self), secret: base64URL(secret))
+            uncheckedID: idPrefix + String(decoding: id, as: UTF8.self), secret: Base64URL.encode(secret))
     }
 
     /// The id alone: a token that gets into a log keeps its secret.
@@ -66,18 +66,6 @@ public struct Token: Sendable, Hashable, CustomStringConvertible {
                 default: false
                 }
             }
-    }
-
-    private static func base64URL(_ bytes: [UInt8]) -> String {
-        String(
-            Data(bytes).base64EncodedString().compactMap { character in
-                switch character {
-                case "+": "-"
-                case "/": "_"
-                case "=": nil
-                default: character
-                }
-            })
     }
 }
 

@@ -19,8 +19,6 @@ enum {
     CORDON_INIT_START = 1,
     /// Send signal `number`'s low 8 bits to the exec `number >> 8`.
     CORDON_INIT_SIGNAL = 2,
-    /// Answer; the shim checks that init is alive.
-    CORDON_INIT_PING = 3,
 };
 
 /// A bit of a start's kind.
@@ -43,7 +41,6 @@ enum {
     CORDON_INIT_STARTED = 2,
     CORDON_INIT_CLONE_FAILED = 3,
     CORDON_INIT_EXITED = 4,
-    CORDON_INIT_PONG = 5,
     /// The sandbox could not be built; `value` is errno and `number` the step's length, whose text follows.
     CORDON_INIT_SETUP_FAILED = 6,
 };

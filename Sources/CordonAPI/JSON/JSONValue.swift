@@ -20,6 +20,24 @@ package enum JSONValue: Sendable, Hashable {
         }
     }
 
+    /// The value as compact JSON text, keys in order.
+    package var text: [UInt8] {
+        switch self {
+        case .null: return Array("null".utf8)
+        case .bool(let flag): return Array("\(flag)".utf8)
+        case .integer(let number): return Array("\(number)".utf8)
+        case .number(let number): return Array("\(number)".utf8)
+        case .string(let text):
+            var bytes = [UInt8(ascii: "\"")]
+            JSONText.appendEscaped(text.utf8, to: &bytes)
+            return bytes + [UInt8(ascii: "\"")]
+        case .array(let values): return Array("[".utf8) + values.map(\.text).joined(separator: [44]) + Array("]".utf8)
+        case .object(let members):
+            let pairs = members.sorted { $0.key < $1.key }.map { JSONValue.string($0.key).text + [58] + $0.value.text }
+            return Array("{".utf8) + pairs.joined(separator: [44]) + Array("}".utf8)
+        }
+    }
+
     /// Whether there is nothing in it: null, false, "", [] or {}.
     package var isEmpty: Bool {
         switch self {

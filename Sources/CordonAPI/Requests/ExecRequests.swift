@@ -3,6 +3,8 @@ public struct StartExecRequest: Sendable, Hashable, Encodable {
     public var argv: [String]
     /// Over the sandbox's own variables.
     public var env: [String: String]?
+    /// Over the sandbox's own variables and under `env`; of several the later ones hold.
+    public var secrets: [SecretSourceRequest]?
     public var workdir: String?
     /// A name or number, optionally `:group`; root unless said.
     public var user: String?
@@ -24,7 +26,7 @@ public struct StartExecRequest: Sendable, Hashable, Encodable {
     public var stdinBase64: String?
 
     public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
-        case argv, env, workdir, user
+        case argv, env, secrets, workdir, user
         case timeoutSeconds = "timeout_seconds"
         case execID = "exec_id"
         case onFull = "on_full"

@@ -11,6 +11,8 @@ public struct RunRequest: Sendable, Hashable, Encodable {
     public var stdin: String?
     public var stdinBase64: String?
     public var env: [String: String]?
+    /// Under `env`; of several the later ones hold.
+    public var secrets: [SecretSourceRequest]?
     /// Where the program starts; made when it isn't there.
     public var workdir: String?
     public var user: String?
@@ -23,34 +25,45 @@ public struct RunRequest: Sendable, Hashable, Encodable {
     public var cpu: AmountRequest?
     public var memoryMiB: AmountRequest?
     public var pidsLimit: Int?
+    public var diskMiB: Int?
     public var policy: String?
     public var runtime: String?
     public var blockNetwork: Bool?
+    public var cidrAllowlist: [String]?
+    public var domainAllowlist: [String]?
+    public var volumes: [VolumeMountRequest]?
+    public var cloudBuckets: [CloudBucketRequest]?
 
     public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
         case language, code, argv, files
         case outputFiles = "output_files"
         case stdin
         case stdinBase64 = "stdin_base64"
-        case env, workdir, user
+        case env, secrets, workdir, user
         case timeoutSeconds = "timeout_seconds"
         case detach, app, tags, image, cpu
         case memoryMiB = "memory_mib"
         case pidsLimit = "pids_limit"
+        case diskMiB = "disk_mib"
         case policy, runtime
         case blockNetwork = "block_network"
+        case cidrAllowlist = "cidr_allowlist"
+        case domainAllowlist = "domain_allowlist"
+        case volumes
+        case cloudBuckets = "cloud_buckets"
 
         /// Whether the field says the same as in a create request.
         public var isOfSandbox: Bool {
             switch self {
-            case .app, .tags, .image, .cpu, .memoryMiB, .pidsLimit, .policy, .runtime, .blockNetwork: true
+            case .app, .secrets, .tags, .image, .cpu, .memoryMiB, .pidsLimit, .diskMiB, .policy, .runtime,
+                .blockNetwork,
+                .cidrAllowlist,
+                .domainAllowlist, .volumes, .cloudBuckets:
+                true
             default: false
             }
         }
     }
-
-    /// Fields that the design knows and this service doesn't serve yet.
-    public static let unimplementedFields = CreateSandboxRequest.unimplementedFields
 
     public init() {}
 }

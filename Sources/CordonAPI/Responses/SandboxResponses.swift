@@ -3,15 +3,31 @@ public struct Sandbox: Sendable, Hashable, Codable {
     public var id: String
     public var app: String
     public var appID: String
+    /// The sandbox that it is a sidecar of; absent when it is none.
+    public var sidecarOf: String?
     public var name: String?
     public var tags: [String: String]
+    /// As the request had it.
     public var image: String
+    /// The image's id; absent for the host's.
+    public var imageID: String?
+    /// true where the host's `/usr` had changed since the image was made on it, when this sandbox was created.
+    public var imageHostChanged: Bool?
     /// The main command; absent when there is none.
     public var argv: [String]?
     /// The main command's terminal; absent when it has pipes.
     public var pty: Terminal?
     public var workdir: String
     public var policy: String
+    /// Whether it has loopback alone.
+    public var blockNetwork: Bool
+    /// What it may reach, where it may not reach everything.
+    public var cidrAllowlist: [String]?
+    public var domainAllowlist: [String]?
+    /// By their ids; absent without any.
+    public var volumes: [VolumeMountRequest]?
+    /// Absent without any.
+    public var cloudBuckets: [CloudBucket]?
     /// `creating`, `running` or `ended`.
     public var state: String
     public var timeoutSeconds: Double
@@ -19,54 +35,84 @@ public struct Sandbox: Sendable, Hashable, Codable {
     public var cpu: Amount
     public var memoryMiB: Amount
     public var pidsLimit: Int?
+    public var diskMiB: Int?
     public var createdAt: APITime
     public var startedAt: APITime?
     /// When the lifetime is over.
     public var deadline: APITime?
+    /// Since when it is ready.
+    public var readyAt: APITime?
     /// How it ended, once it has.
     public var result: EndResult?
 
     public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
         case id, app
         case appID = "app_id"
-        case name, tags, image, argv, pty, workdir, policy, state
+        case sidecarOf = "sidecar_of"
+        case name, tags, image
+        case imageID = "image_id"
+        case imageHostChanged = "image_host_changed"
+        case argv, pty, workdir, policy
+        case blockNetwork = "block_network"
+        case cidrAllowlist = "cidr_allowlist"
+        case domainAllowlist = "domain_allowlist"
+        case volumes
+        case cloudBuckets = "cloud_buckets"
+        case state
         case timeoutSeconds = "timeout_seconds"
         case idleTimeoutSeconds = "idle_timeout_seconds"
         case cpu
         case memoryMiB = "memory_mib"
         case pidsLimit = "pids_limit"
+        case diskMiB = "disk_mib"
         case createdAt = "created_at"
         case startedAt = "started_at"
-        case deadline, result
+        case deadline
+        case readyAt = "ready_at"
+        case result
     }
 
     public init(
-        id: String, app: String, appID: String, name: String?, tags: [String: String], image: String, argv: [String]?,
-        pty: Terminal?, workdir: String, policy: String, state: String, timeoutSeconds: Double,
+        id: String, app: String, appID: String, sidecarOf: String?, name: String?, tags: [String: String],
+        image: String, imageID: String?,
+        imageHostChanged: Bool?, argv: [String]?, pty: Terminal?, workdir: String, policy: String, blockNetwork: Bool,
+        cidrAllowlist: [String]?,
+        domainAllowlist: [String]?, volumes: [VolumeMountRequest]?, cloudBuckets: [CloudBucket]?, state: String,
+        timeoutSeconds: Double,
         idleTimeoutSeconds: Double?,
         cpu: Amount,
-        memoryMiB: Amount, pidsLimit: Int?, createdAt: APITime, startedAt: APITime?, deadline: APITime?,
-        result: EndResult?
+        memoryMiB: Amount, pidsLimit: Int?, diskMiB: Int?, createdAt: APITime, startedAt: APITime?, deadline: APITime?,
+        readyAt: APITime?, result: EndResult?
     ) {
         self.id = id
         self.app = app
         self.appID = appID
+        self.sidecarOf = sidecarOf
         self.name = name
         self.tags = tags
         self.image = image
+        self.imageID = imageID
+        self.imageHostChanged = imageHostChanged
         self.argv = argv
         self.pty = pty
         self.workdir = workdir
         self.policy = policy
+        self.blockNetwork = blockNetwork
+        self.cidrAllowlist = cidrAllowlist
+        self.domainAllowlist = domainAllowlist
+        self.volumes = volumes
+        self.cloudBuckets = cloudBuckets
         self.state = state
         self.timeoutSeconds = timeoutSeconds
         self.idleTimeoutSeconds = idleTimeoutSeconds
         self.cpu = cpu
         self.memoryMiB = memoryMiB
         self.pidsLimit = pidsLimit
+        self.diskMiB = diskMiB
         self.createdAt = createdAt
         self.startedAt = startedAt
         self.deadline = deadline
+        self.readyAt = readyAt
         self.result = result
     }
 }

@@ -53,9 +53,11 @@ private struct CredentialSearch {
         if certificate == nil, let own = filed?.caCertificate {
             (certificate, certificateOrigin) = (own, .file(path ?? ""))
         }
+        var credentials = Credentials(
+            url: url, caCertificate: certificate, tokenID: pair.id, tokenSecret: pair.secret)
+        (credentials.modalURL, credentials.modalTLSURL) = (filed?.modalURL, filed?.modalTLSURL)
         return FoundCredentials(
-            credentials: Credentials(
-                url: url, caCertificate: certificate, tokenID: pair.id, tokenSecret: pair.secret),
+            credentials: credentials,
             file: path, urlOrigin: urlOrigin, tokenOrigin: tokenOrigin, certificateOrigin: certificateOrigin)
     }
 

@@ -9,6 +9,9 @@ import CordonAPI
 /// Where the service is, and the token to show it.
 public struct Credentials: Sendable {
     public var url: String
+    /// Where Modal SDKs find the service, in plain text and over TLS; nil where the file doesn't say.
+    public var modalURL: String?
+    public var modalTLSURL: String?
     /// What vouches for the service, as PEM, where it speaks TLS; nil for what the system trusts.
     public var caCertificate: String?
     public var tokenID: String
@@ -23,12 +26,16 @@ public struct Credentials: Sendable {
 
     private struct File: Decodable {
         var url: String
+        var grpcURL: String?
+        var grpcTLSURL: String?
         var caCertificate: String?
         var tokenID: String
         var tokenSecret: String
 
         enum CodingKeys: String, CodingKey {
             case url
+            case grpcURL = "grpc_url"
+            case grpcTLSURL = "grpc_tls_url"
             case caCertificate = "ca_certificate"
             case tokenID = "token_id"
             case tokenSecret = "token_secret"
@@ -42,6 +49,8 @@ public struct Credentials: Sendable {
         }
         self.init(
             url: file.url, caCertificate: file.caCertificate, tokenID: file.tokenID, tokenSecret: file.tokenSecret)
+        modalURL = file.grpcURL
+        modalTLSURL = file.grpcTLSURL
     }
 
     static func contents(of path: String) throws(ClientError) -> [UInt8] {

@@ -66,7 +66,7 @@ final class ClientConnection: Sendable {
         _ operation: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         // Awaited right below, whatever happens.
-        let task = Task { try await operation() }
+        let task = Task(executorPreference: CallerExecutor.current) { try await operation() }
         let (token, over) = state.withLock { state in
             state.nextToken += 1
             state.cancellations[state.nextToken] = { task.cancel() }
@@ -111,27 +111,6 @@ final class RequestScope: Sendable {
         }
         guard !all.isEmpty else { return }
         // A task of its own: teardown isn't cancelled with the request. Awaited here.
-        await Task { for close in all.reversed() { await close() } }.value
+        await Task(executorPreference: CallerExecutor.current) { for close in all.reversed() { await close() } }.value
     }
-}
-
-/// A number of places, of which each is taken by one at a time.
-final class Places: Sendable {
-    private let total: Int
-    private let taken = Mutex(0)
-
-    init(_ total: Int) { self.total = total }
-
-    /// How many are taken.
-    var count: Int { taken.withLock { $0 } }
-
-    func take() -> Bool {
-        taken.withLock { taken in
-            guard taken < total else { return false }
-            taken += 1
-            return true
-        }
-    }
-
-    func giveBack() { taken.withLock { $0 -= 1 } }
 }

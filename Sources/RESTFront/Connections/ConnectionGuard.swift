@@ -27,6 +27,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Requests whose head has come and whose answer hasn't ended; pipelined ones included.
     private var unanswered = 0
     private var readingBody = false
+    /// What hasn't come of the body being read; nil where nobody said how much there is.
+    private var bodyLeft: Int?
     private var drainedBytes = 0
     private var closeAfterAnswer = false
     /// Bytes behind a request for an upgrade aren't HTTP: they stay with the kernel until it is answered.
@@ -67,6 +69,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head(let head): began(head, context)
         case .body(let bytes):
+            bodyLeft? -= bytes.readableBytes
             if unanswered == 0 {
                 drainedBytes += bytes.readableBytes
                 if drainedBytes > Self.maximumDrainedBytes { return close(context) }
@@ -111,9 +114,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         let part = unwrapOutboundIn(data)
-        if case .head(var head) = part, closeAfterAnswer, !connection.isStream, unanswered == 1,
-            head.status.kind != .informational
-        {
+        if case .head(var head) = part, !connection.isStream, unanswered == 1, head.status.kind != .informational {
+            // More may come of the body than is drained: who is told so asks for nothing else here.
+            if readingBody, bodyLeft ?? .max > Self.maximumDrainedBytes { closeAfterAnswer = true }
+            guard closeAfterAnswer else { return context.write(data, promise: promise) }
             let said = head.headerFields[.connection]
             head.headerFields[.connection] = said.map { $0 + ", close" } ?? "close"
             return context.write(wrapOutboundOut(.head(head)), promise: promise)
@@ -135,6 +139,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private func began(_ head: HTTPRequest, _ context: ChannelHandlerContext) {
         unanswered += 1
         readingBody = true
+        let announced = head.headerFields[.contentLength].map { Int($0) ?? .max }
+        bodyLeft = head.headerFields[.transferEncoding] == nil ? announced ?? 0 : nil
         connection.allowsSlowBody = false
         // NIO stops parsing behind a request that asks for an upgrade: where it isn't given one, that was it.
         asksForUpgrade = head.method == .connect || (head.headerFields[.upgrade] != nil && !connection.isStream)

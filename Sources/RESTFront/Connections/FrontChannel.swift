@@ -1,4 +1,5 @@
 import CordonAPI
+import FrontConnections
 import HummingbirdCore
 import Logging
 import NIOCore
@@ -59,7 +60,7 @@ struct FrontChannel: ServerChildChannel {
     private func negotiate(_ channel: any Channel, _ logger: Logger) throws -> EventLoopFuture<Spoken> {
         let pipeline = channel.pipeline.syncOperations
         guard let tls else {
-            let sniffer = ProtocolSniffer(channel: channel) { try speak($0, channel, logger) }
+            let sniffer = ProtocolSniffer<Spoken>(channel: channel) { try speak($0, channel, logger) }
             try pipeline.addHandler(sniffer)
             return sniffer.spoken
         }
@@ -73,7 +74,7 @@ struct FrontChannel: ServerChildChannel {
         return negotiation.protocolNegotiationResult
     }
 
-    private func speak(_ version: ProtocolSniffer.Version, _ channel: any Channel, _ logger: Logger) throws -> Spoken {
+    private func speak(_ version: HTTPVersion, _ channel: any Channel, _ logger: Logger) throws -> Spoken {
         switch version {
         case .http1:
             let client = ClientConnection()
@@ -85,7 +86,14 @@ struct FrontChannel: ServerChildChannel {
     }
 
     func handle(value: Value, logger: Logger) async {
-        guard case .accepted(_, let spoken) = value else { return await refuse(value.channel) }
+        guard case .accepted(let channel, let spoken) = value else { return await refuse(value.channel) }
+        let executor = front.executors.executor(for: channel.eventLoop)
+        await CallerExecutor.$current.withValue(executor) {
+            await withTaskExecutorPreference(executor) { await talk(spoken, on: channel, logger) }
+        }
+    }
+
+    private func talk(_ spoken: EventLoopFuture<Spoken>, on channel: any Channel, _ logger: Logger) async {
         do {
             switch try await spoken.get() {
             case .http1(let exchanges): await serve(exchanges, logger)
@@ -96,7 +104,7 @@ struct FrontChannel: ServerChildChannel {
             }
         } catch {
             logger.debug("a connection failed", metadata: ["error": "\(error)"])
-            value.channel.close(promise: nil)
+            channel.close(promise: nil)
         }
     }
 

@@ -1,4 +1,5 @@
 import CordonAPI
+import FrontConnections
 import HTTPTypes
 import NIOHTTP1
 import SandboxModel

@@ -1,3 +1,4 @@
+import FrontConnections
 import HummingbirdCore
 import NIOCore
 import NIOHTTP2

@@ -17,6 +17,7 @@ struct ExecOrderRequest {
         spec = ExecSpec(command: command)
         if let text = try fields.string(.execID) { spec.id = try Self.chosenID(text) }
         if let variables = try fields.pairs(.env) { spec.environment = try Environment(variables) }
+        spec.secrets = try SecretSource.all(fields, .secrets)
         if let path = try fields.string(.workdir) {
             try Workdir.check(path)
             spec.workdir = path

@@ -7,24 +7,17 @@ struct FieldReader<Key: CodingKey & CaseIterable & RawRepresentable> where Key.R
     private let members: [String: JSONValue]
     private let path: String
 
-    /// Throws unless `value` is an object whose every member is a `Key`. A member of `unimplemented`
-    /// that says something is refused by name.
-    init(_ value: JSONValue, path: String = "", unimplemented: [String] = []) throws(CordonError) {
+    /// Throws unless `value` is an object whose every member is a `Key`.
+    init(_ value: JSONValue, path: String = "") throws(CordonError) {
         guard case .object(let members) = value else {
             throw .invalid(field: path.isEmpty ? "body" : path, value: value.kind, rule: "an object")
         }
         self.members = members
         self.path = path
-        for (name, member) in members.sorted(by: { $0.key < $1.key }) where Key(rawValue: name) == nil {
+        for name in members.keys.sorted() where Key(rawValue: name) == nil {
             let field = path.isEmpty ? name : "\(path).\(name)"
-            guard unimplemented.contains(name) else {
-                let names = Key.allCases.map(\.rawValue).joined(separator: ", ")
-                throw .invalid(field: field, value: nil, rule: "not a known field; there are \(names)")
-            }
-            guard member.isEmpty else {
-                throw CordonError(
-                    .unimplemented, "\(field) isn't served yet", field: field, rule: "absent, null or empty for now")
-            }
+            let names = Key.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .invalid(field: field, value: nil, rule: "not a known field; there are \(names)")
         }
     }
 
@@ -71,6 +64,22 @@ struct FieldReader<Key: CodingKey & CaseIterable & RawRepresentable> where Key.R
             throw .invalid(field: field(key), value: shown(number), rule: "a whole number")
         }
         return Int(number)
+    }
+
+    func wholes(_ key: Key, in range: ClosedRange<Int>) throws(CordonError) -> [Int]? {
+        guard let value = value(key) else { return nil }
+        guard case .array(let values) = value else { throw wrong(field(key), value, "an array of whole numbers") }
+        let rule = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        var numbers: [Int] = []
+        for (index, value) in values.enumerated() {
+            let field = "\(field(key))[\(index)]"
+            guard case .integer(let whole) = value else { throw wrong(field, value, rule) }
+            guard let number = Int(exactly: whole), range.contains(number) else {
+                throw .invalid(field: field, value: "\(whole)", rule: rule)
+            }
+            numbers.append(number)
+        }
+        return numbers
     }
 
     /// A duration, given in seconds.

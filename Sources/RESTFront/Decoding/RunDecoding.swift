@@ -31,7 +31,7 @@ extension RunSpec {
 
     /// The run that a `RunRequest`'s body asks for.
     init(json: JSONValue) throws(CordonError) {
-        let fields = try FieldReader<RunRequest.CodingKeys>(json, unimplemented: RunRequest.unimplementedFields)
+        let fields = try FieldReader<RunRequest.CodingKeys>(json)
         let directory = try fields.string(.workdir) ?? Self.defaultWorkdir
         let workdir = try FilePath(directory, field: "workdir")
         guard !directory.split(separator: "/").contains("..") else {

@@ -6,18 +6,22 @@ extension SandboxSpec {
 
     /// The spec that a `CreateSandboxRequest`'s body asks for.
     init(json: JSONValue) throws(CordonError) {
-        let fields = try FieldReader<CreateSandboxRequest.CodingKeys>(
-            json, unimplemented: CreateSandboxRequest.unimplementedFields)
+        let fields = try FieldReader<CreateSandboxRequest.CodingKeys>(json)
         self.init()
         if let text = try fields.string(.app) { app = try AppName(text) }
         if let text = try fields.string(.name) { name = try SandboxName(text) }
         if let pairs = try fields.pairs(.tags) { tags = try Tags(pairs) }
-        try Self.require(fields, .image, "host")
+        if let text = try fields.string(.image) {
+            _ = try ImageName(text, field: fields.field(.image))
+            image = text
+        }
         try Self.require(fields, .runtime, "builtin")
-        if let flag = try fields.bool(.blockNetwork), !flag {
-            throw CordonError(
-                .unimplemented, "sandboxes have no network yet", field: "block_network", value: "false",
-                rule: "true or absent")
+        network = try NetworkPolicy(
+            block: try fields.bool(.blockNetwork), ranges: try fields.strings(.cidrAllowlist),
+            domains: try fields.strings(.domainAllowlist))
+        tunnels = try TunnelSpec(fields)
+        readinessProbe = try fields.value(.readinessProbe).map { json throws(CordonError) in
+            try ReadinessProbe(json: json, path: fields.field(.readinessProbe))
         }
         if let argv = try fields.strings(.argv), !argv.isEmpty { command = try CommandSpec(argv: argv) }
         terminal = try TerminalSpec(fields, .pty)
@@ -25,6 +29,9 @@ extension SandboxSpec {
             throw .invalid(field: "pty", value: nil, rule: "only with a main command in argv, whose terminal it is")
         }
         if let variables = try fields.pairs(.env) { environment = try Environment(variables) }
+        secrets = try SecretSource.all(fields, .secrets)
+        volumes = try VolumeMount.all(fields, .volumes)
+        buckets = try BucketMount.all(fields, .cloudBuckets, beside: volumes)
         if let path = try fields.string(.workdir) {
             try Workdir.check(path)
             workdir = path
@@ -39,6 +46,29 @@ extension SandboxSpec {
             policy = text
         }
     }
+
+    /// The spec of a sidecar: what it shares with its sandbox can't be asked for.
+    init(json: JSONValue, sidecarOf main: SandboxID) throws(CordonError) {
+        let fields = try FieldReader<CreateSandboxRequest.CodingKeys>(json)
+        if fields.value(.app) != nil {
+            throw .invalid(field: fields.field(.app), value: nil, rule: "a sidecar is of its sandbox's app")
+        }
+        for key in Self.networkFields where fields.value(key) != nil {
+            throw .invalid(
+                field: fields.field(key), value: nil,
+                rule: "a sidecar shares the network of its sandbox, whose policy and ports are both's")
+        }
+        try self.init(json: json)
+        sidecarOf = main
+        name = try Sidecar.name(name?.text)
+        // It ends with its sandbox.
+        if fields.value(.timeoutSeconds) == nil { timeout = Self.maximumTimeout }
+    }
+
+    private static let networkFields: [CreateSandboxRequest.CodingKeys] = [
+        .blockNetwork, .cidrAllowlist, .domainAllowlist, .encryptedPorts, .h2Ports, .unencryptedPorts,
+        .inboundCIDRAllowlist,
+    ]
 
     /// Throws `unimplemented` when the field holds anything but the one value there is so far.
     private static func require(
@@ -68,6 +98,7 @@ extension Resources {
             try Self.checkOrder(memoryMiB.request, memoryMiB.limit, amount.field(.request))
         }
         pidsLimit = try fields.whole(.pidsLimit, in: 2...4_194_304)
+        diskMiB = try fields.whole(.diskMiB, in: Resources.diskMiBRange)
     }
 
     private static func checkOrder(_ request: Int, _ limit: Int?, _ field: String) throws(CordonError) {
@@ -92,6 +123,17 @@ struct DeadlineChanges {
         guard timeout != nil || idleTimeout != .keep else {
             throw .invalid(field: "body", value: nil, rule: "timeout_seconds, idle_timeout_seconds or both")
         }
+    }
+}
+
+extension NetworkPolicy {
+    /// The policy of a `ReplaceNetworkRequest`'s body.
+    init(json: JSONValue) throws(CordonError) {
+        let fields = try FieldReader<ReplaceNetworkRequest.CodingKeys>(json)
+        self =
+            try NetworkPolicy(
+                block: try fields.bool(.blockNetwork), ranges: try fields.strings(.cidrAllowlist),
+                domains: try fields.strings(.domainAllowlist)) ?? .open
     }
 }
 

@@ -14,10 +14,16 @@ extension Sandbox {
     init(_ snapshot: SandboxSnapshot) {
         let spec = snapshot.spec
         self.init(
-            id: snapshot.id.text, app: spec.app.text, appID: snapshot.appID.text, name: spec.name?.text,
-            tags: spec.tags.pairs, image: spec.image, argv: spec.command?.argv,
-            pty: spec.terminal.map { Terminal($0) }, workdir: spec.workdir,
-            policy: spec.policy,
+            id: snapshot.id.text, app: spec.app.text, appID: snapshot.appID.text,
+            sidecarOf: spec.sidecarOf?.text, name: spec.name?.text, tags: spec.tags.pairs, image: spec.image,
+            imageID: spec.imageID?.text,
+            imageHostChanged: spec.imageHostHasChanged ? true : nil, argv: spec.command?.argv,
+            pty: spec.terminal.map { Terminal($0) }, workdir: spec.workdir ?? "/",
+            policy: spec.policy, blockNetwork: (spec.network ?? .blocked) == .blocked,
+            cidrAllowlist: spec.network?.allowlist?.ranges.map(\.description),
+            domainAllowlist: spec.network?.allowlist?.domains.map(\.text),
+            volumes: spec.volumes.isEmpty ? nil : spec.volumes.map { VolumeMountRequest($0) },
+            cloudBuckets: spec.buckets.isEmpty ? nil : spec.buckets.map { CloudBucket($0) },
             state: snapshot.status.name, timeoutSeconds: spec.timeout.inSeconds,
             idleTimeoutSeconds: spec.idleTimeout?.inSeconds,
             cpu: Amount(
@@ -26,9 +32,28 @@ extension Sandbox {
             memoryMiB: Amount(
                 request: Double(spec.resources.memoryMiB.request),
                 limit: spec.resources.memoryMiB.limit.map(Double.init)),
-            pidsLimit: spec.resources.pidsLimit, createdAt: APITime(snapshot.createdAt),
+            pidsLimit: spec.resources.pidsLimit, diskMiB: spec.resources.diskMiB,
+            createdAt: APITime(snapshot.createdAt),
             startedAt: snapshot.startedAt.map { APITime($0) }, deadline: snapshot.deadline.map { APITime($0) },
-            result: snapshot.status.ending.map { EndResult($0) })
+            readyAt: snapshot.readySince.map { APITime($0) }, result: snapshot.status.ending.map { EndResult($0) })
+    }
+}
+
+extension Tunnel {
+    init(_ endpoint: TunnelEndpoint) {
+        let authority =
+            (endpoint.host.contains(":") ? "[\(endpoint.host)]" : endpoint.host)
+            + (endpoint.kind != .unencrypted && endpoint.hostPort == 443 ? "" : ":\(endpoint.hostPort)")
+        self.init(
+            containerPort: Int(endpoint.port), type: endpoint.kind.rawValue, host: endpoint.host,
+            port: Int(endpoint.hostPort), url: (endpoint.kind == .unencrypted ? "tcp://" : "https://") + authority)
+    }
+}
+
+extension NetworkPolicy {
+    fileprivate var allowlist: NetworkAllowlist? {
+        guard case .allowlist(let list) = self else { return nil }
+        return list
     }
 }
 
@@ -61,20 +86,4 @@ extension Event {
 
 extension Stdin {
     init(_ state: StdinState) { self.init(accepted: state.accepted, closed: state.closed) }
-}
-
-extension SandboxStatus {
-    /// How it ended, once it has.
-    var ending: Ending? {
-        guard case .ended(let ending) = self else { return nil }
-        return ending
-    }
-}
-
-extension ExecStatus {
-    /// How it ended, once it has.
-    var ending: Ending? {
-        guard case .ended(let ending) = self else { return nil }
-        return ending
-    }
 }

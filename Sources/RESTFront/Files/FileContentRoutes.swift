@@ -50,35 +50,16 @@ enum FileContentRoutes {
             path: path, mode: try FileModeText.mode(query.text("mode"), field: "mode"),
             atomic: try query.flag("atomic"), makesParents: try query.flag("parents"))
         try exchange.requireContentType("application/octet-stream")
-        let announced = exchange.request.headers[.contentLength].flatMap { UInt64($0) }
-        if let announced, announced > FileRoutes.maximumBytes { throw tooLarge }
-        let session = try await FileRoutes.open(exchange, query)
-        exchange.connection.allowsSlowBody = true
-        var iterator = exchange.request.body.makeAsyncIterator()
-        var pending = ByteBuffer()
-        var count: UInt64 = 0
-        let attributes = try await session.write(wanted) {
-            while pending.readableBytes == 0 {
-                guard let next = try await iterator.next() else {
-                    // A body that broke off is no file.
-                    if let announced, count != announced { throw BodyBrokenOff() }
-                    return nil
-                }
-                pending = next
-            }
-            let piece = pending.readBytes(length: min(pending.readableBytes, 256 * 1024)) ?? []
-            count += UInt64(piece.count)
-            guard count <= FileRoutes.maximumBytes else { throw tooLarge }
-            return piece
+        let body = try exchange.uploadedBody(upTo: FileRoutes.maximumBytes)
+        let attributes = try await FileRoutes.change(exchange, query) { session in
+            try await session.write(wanted) { try await body.next() }
         }
         return try .json(FileInfo(attributes, path: path))
     }
-
-    private static var tooLarge: RequestRefused { .tooLarge(limit: Int(FileRoutes.maximumBytes)) }
 }
 
 /// A file on its way out, piece by piece: each is read once the one before was taken.
-private struct FileBody: Sendable {
+struct FileBody: Sendable {
     let session: any FileSession
     let connection: ClientConnection
     /// What the head has promised.

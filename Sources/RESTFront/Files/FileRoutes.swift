@@ -4,17 +4,42 @@ import HummingbirdCore
 import NIOCore
 import SandboxModel
 
-/// A sandbox's files.
+/// The files of a sandbox, or of a volume.
 enum FileRoutes {
     /// The largest file that goes in or out in one request.
     static let maximumBytes: UInt64 = 5 << 30
 
-    /// Opens the path's sandbox's files for the length of the request.
+    /// Opens the files of the path's sandbox, or of its volume for reading, for the length of the request.
     static func open(_ exchange: Exchange, _ query: Query) async throws -> any FileSession {
         let user = try query.text("user").map { text throws(CordonError) in try UserRule.checked(text) }
-        let session = try await exchange.service.openFiles(in: exchange.sandboxID(), as: user)
+        let session: any FileSession
+        if isOfVolume(exchange) {
+            try refuse(user)
+            session = try await exchange.front.volumes.readVolume(exchange.volumeReference())
+        } else {
+            session = try await exchange.service.openFiles(in: exchange.sandboxID(), as: user)
+        }
         exchange.scope.atEnd { session.close() }
         return session
+    }
+
+    /// Changes files of the path's sandbox, or of its volume, of which all is published when `work` returns.
+    static func change<Value: Sendable>(
+        _ exchange: Exchange, _ query: Query, _ work: (any FileSession) async throws -> Value
+    ) async throws -> Value {
+        guard isOfVolume(exchange) else { return try await work(try await open(exchange, query)) }
+        try refuse(query.text("user"))
+        return try await exchange.front.volumes.changeVolume(exchange.volumeReference()) { change in
+            let session = try await change.openFiles()
+            defer { session.close() }
+            return try await work(session)
+        }
+    }
+
+    private static func isOfVolume(_ exchange: Exchange) -> Bool { exchange.parameters["volume"] != nil }
+
+    private static func refuse(_ user: String?) throws(CordonError) {
+        guard user == nil else { throw .invalid(field: "user", value: user, rule: "only of a sandbox's files") }
     }
 
     static func path(_ query: Query, _ name: String = "path") throws(CordonError) -> FilePath {
@@ -58,8 +83,9 @@ enum FileRoutes {
     static func remove(_ exchange: Exchange) async throws -> Response {
         let query = try exchange.query(["path", "recursive", "user"])
         let (path, recursive) = (try path(query), try query.flag("recursive"))
-        let session = try await open(exchange, query)
-        try await exchange.connection.whilePresent { try await session.remove(path, recursive: recursive) }
+        try await change(exchange, query) { session in
+            try await exchange.connection.whilePresent { try await session.remove(path, recursive: recursive) }
+        }
         return Response(status: .noContent)
     }
 
@@ -72,8 +98,7 @@ enum FileRoutes {
         let (parents, mode) = (
             try fields.bool(.parents) ?? false, try FileModeText.mode(try fields.string(.mode), field: "mode")
         )
-        let session = try await open(exchange, query)
-        try await session.makeDirectory(path, parents: parents, mode: mode)
+        try await change(exchange, query) { try await $0.makeDirectory(path, parents: parents, mode: mode) }
         return Response(status: .noContent)
     }
 
@@ -85,8 +110,7 @@ enum FileRoutes {
         let path = try FilePath(try fields.string(.path) ?? "")
         let other = try FilePath(try fields.string(.to) ?? "", field: "to")
         let replacing = try fields.bool(.replace) ?? false
-        let session = try await open(exchange, query)
-        try await session.rename(path, to: other, replacing: replacing)
+        try await change(exchange, query) { try await $0.rename(path, to: other, replacing: replacing) }
         return Response(status: .noContent)
     }
 
@@ -99,8 +123,18 @@ enum FileRoutes {
         guard let mode = try FileModeText.mode(try fields.string(.mode), field: "mode") else {
             throw CordonError.invalid(field: "mode", value: nil, rule: "permissions in octal, such as \"0644\"")
         }
-        let session = try await open(exchange, query)
-        try await session.changeMode(of: path, to: mode)
+        try await change(exchange, query) { try await $0.changeMode(of: path, to: mode) }
+        return Response(status: .noContent)
+    }
+
+    static func copy(_ exchange: Exchange) async throws -> Response {
+        _ = try exchange.query([])
+        let (json, bytes) = try await exchange.jsonBody()
+        _ = try exchange.idempotencyKey(body: bytes)
+        let fields = try FieldReader<CopyFileRequest.CodingKeys>(json)
+        let path = try FilePath(try fields.string(.path) ?? "")
+        let other = try FilePath(try fields.string(.to) ?? "", field: "to")
+        try await exchange.front.volumes.copyFile(path, to: other, in: exchange.volumeReference())
         return Response(status: .noContent)
     }
 }

@@ -6,44 +6,6 @@ import SandboxModel
 
 /// A sandbox's history: as a list, or followed until it is over.
 enum EventRoutes {
-    /// How followed events are written.
-    private enum Form {
-        case lines
-        case serverSent
-
-        init(_ accept: String?) throws(CordonError) {
-            let wanted = (accept ?? "").lowercased()
-            if wanted.contains("text/event-stream") {
-                self = .serverSent
-            } else {
-                self = .lines
-            }
-        }
-
-        var contentType: String {
-            switch self {
-            case .lines: "application/x-ndjson"
-            case .serverSent: "text/event-stream"
-            }
-        }
-
-        func encode(_ event: Event) throws -> [UInt8] {
-            let json = try JSONText.encode(event)
-            return switch self {
-            case .lines: json + [10]
-            case .serverSent: Array("id: \(event.number)\nevent: \(event.kind)\ndata: ".utf8) + json + [10, 10]
-            }
-        }
-
-        /// Something to write when nothing has happened for a while.
-        var heartbeat: [UInt8]? {
-            switch self {
-            case .lines: nil
-            case .serverSent: Array(": \n\n".utf8)
-            }
-        }
-    }
-
     static func events(_ exchange: Exchange) async throws -> Response {
         let query = try exchange.query(["after", "follow"])
         let id = try exchange.sandboxID()
@@ -58,10 +20,10 @@ enum EventRoutes {
             let events = try await exchange.service.events(of: id, after: after ?? 0, waitingUpTo: .zero)
             return try .json(EventList(events: events.map { Event($0) }))
         }
-        return try await follow(exchange, id, after: after ?? 0, as: Form(exchange.request.headers[.accept]))
+        return try await follow(exchange, id, after: after ?? 0, as: EventForm(exchange.request.headers[.accept]))
     }
 
-    private static func follow(_ exchange: Exchange, _ id: SandboxID, after: Int, as form: Form) async throws
+    private static func follow(_ exchange: Exchange, _ id: SandboxID, after: Int, as form: EventForm) async throws
         -> Response
     {
         let service = exchange.service
@@ -83,7 +45,9 @@ enum EventRoutes {
                 var finished = over && events.isEmpty
                 while !finished {
                     for event in events {
-                        try await writer.write(ByteBuffer(bytes: try form.encode(Event(event))))
+                        let told = Event(event)
+                        let bytes = try form.encode(told, kind: "\(told.kind)", number: told.number)
+                        try await writer.write(ByteBuffer(bytes: bytes))
                         number = event.number
                         if event.kind == .ended { finished = true }
                     }

@@ -79,17 +79,12 @@ enum ExecRoutes {
         guard let ending = snapshot.status.ending else {
             throw CordonError(.internal, "an exec that is over has no ending")
         }
-        // Each may take a question to the sandbox's shim.
-        async let stdout = output("stdout", .stdout, of: started, exchange)
-        async let stderr = output("stderr", .stderr, of: started, exchange)
-        let outputs = try await [stdout, stderr]
+        let outputs = [
+            try await output("stdout", .stdout, of: started, exchange),
+            try await output("stderr", .stderr, of: started, exchange),
+        ]
         let body = CompletedBody(exec: Exec(snapshot), result: EndResult(ending), outputs: outputs)
-        return Response(
-            status: .ok, headers: [.contentType: "application/json"],
-            body: ResponseBody { writer in
-                try await body.write(to: &writer)
-                try await writer.finish(nil)
-            })
+        return try await .holding(bytes: outputs.reduce(0) { $0 + $1.shownBytes }) { try await body.write(to: &$0) }
     }
 
     private static func output(

@@ -26,6 +26,16 @@ enum OperationRoutes {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
+    static func tunnelAuthority(_ exchange: Exchange) throws -> Response {
+        _ = try exchange.query([])
+        guard let pem = exchange.front.options.tunnelAuthority else {
+            throw CordonError(.notFound, "encrypted tunnels have the operator's certificate, not one of a CA of ours")
+        }
+        return Response(
+            status: .ok, headers: [.contentType: "application/x-pem-file"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: pem)))
+    }
+
     static func contract(_ exchange: Exchange) -> Response {
         Response(
             status: .ok, headers: [.contentType: "application/yaml"],

@@ -21,18 +21,8 @@ enum SandboxRoutes {
         var wanted = SandboxQuery()
         if let text = query.text("app") { wanted.app = try AppName(text) }
         wanted.tags = try Tags(query: query.texts("tag"))
-        if let text = query.text("state") {
-            guard let state = SandboxQuery.State(rawValue: text) else {
-                throw CordonError.invalid(field: "state", value: text, rule: "creating, running or ended")
-            }
-            wanted.state = state
-        }
-        wanted.limit = try query.whole("limit", in: 1...1000) ?? wanted.limit
-        wanted.before = try query.whole("cursor", in: 0...Int64.max).map { Timestamp(microseconds: $0) }
-        let page = try await exchange.service.sandboxes(matching: wanted)
-        return try .json(
-            SandboxList(
-                sandboxes: page.sandboxes.map { Sandbox($0) }, nextCursor: page.next.map { String($0.microseconds) }))
+        try wanted.read(query)
+        return try .json(SandboxList(try await exchange.service.sandboxes(matching: wanted)))
     }
 
     static func show(_ exchange: Exchange) async throws -> Response {
@@ -64,6 +54,13 @@ enum SandboxRoutes {
         return try .json(Sandbox(try await exchange.service.setTags(of: id, to: tags)))
     }
 
+    static func replaceNetwork(_ exchange: Exchange) async throws -> Response {
+        _ = try exchange.query([])
+        let id = try exchange.sandboxID()
+        let policy = try NetworkPolicy(json: try await exchange.jsonBody().value)
+        return try .json(Sandbox(try await exchange.service.setNetwork(of: id, to: policy)))
+    }
+
     static func terminate(_ exchange: Exchange) async throws -> Response {
         _ = try exchange.query([])
         return try .json(Sandbox(try await exchange.service.terminate(exchange.sandboxID())))
@@ -75,5 +72,26 @@ enum SandboxRoutes {
         let service = exchange.service
         let snapshot = try await exchange.waiting { try await service.wait(for: id, upTo: limit) }
         return try .json(WaitResponse(result: snapshot.status.ending.map { EndResult($0) }))
+    }
+}
+
+extension SandboxQuery {
+    /// Takes the state and the page from a request's query.
+    mutating func read(_ query: Query) throws(CordonError) {
+        if let text = query.text("state") {
+            guard let wanted = State(rawValue: text) else {
+                throw .invalid(field: "state", value: text, rule: "creating, running or ended")
+            }
+            state = wanted
+        }
+        limit = try query.whole("limit", in: 1...1000) ?? limit
+        before = try query.whole("cursor", in: 0...Int64.max).map { Timestamp(microseconds: $0) }
+    }
+}
+
+extension SandboxList {
+    init(_ page: SandboxPage) {
+        self.init(
+            sandboxes: page.sandboxes.map { Sandbox($0) }, nextCursor: page.next.map { String($0.microseconds) })
     }
 }

@@ -13,7 +13,9 @@ enum StreamRoutes {
         let follow = try query.flag("follow")
         let reader = try await exchange.service.output(stream, of: exchange.execID(), in: exchange.sandboxID())
         exchange.scope.atEnd { await reader.close() }
-        let extent = try reader.extent()
+        var extent = try reader.extent()
+        // Nothing yet: whether there ever will be anything is for the sandbox's side to say.
+        if extent.end == 0, !extent.closed { extent = try await reader.waitBeyond(0, upTo: .zero) }
         guard offset <= extent.end else {
             throw CordonError(
                 .outOfRange, "the stream has \(extent.end) bytes so far", field: "offset", value: String(offset),

@@ -68,7 +68,9 @@ struct RouteTable: Sendable {
     func find(_ method: HTTPRequest.Method, _ path: String) -> Found {
         let segments = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
         var others: [HTTPRequest.Method] = []
-        for route in routes {
+        // A path that stands in the contract as it is names nothing else: no image is meant by /v1/images/pull.
+        let isFixed = routes.contains { $0.pattern == path }
+        for route in routes where !isFixed || route.pattern == path {
             guard let parameters = route.match(segments) else { continue }
             if route.method == method { return .route(route, parameters: parameters) }
             others.append(route.method)

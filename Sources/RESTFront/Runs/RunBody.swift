@@ -15,6 +15,14 @@ struct RunBody: Sendable {
     /// Bytes that are encoded at once; a multiple of three, for base64.
     private static let step = 192 * 1024
 
+    /// How much of what the program made is in it.
+    var shownBytes: UInt64 {
+        outputs.reduce(0) { $0 + $1.shownBytes }
+            + files.reduce(0) { sum, file in
+                if case .success(let content) = file.result { sum + UInt64(content.bytes.count) } else { sum }
+            }
+    }
+
     func write(to writer: inout any ResponseBodyWriter) async throws {
         var head = Array("{\"sandbox_id\":\"\(started.sandboxID)\",\"exec_id\":\"\(started.execID)\",\"result\":".utf8)
         head += try JSONText.encode(result)

@@ -75,11 +75,6 @@ enum RunRoutes {
     private static func whole(_ follower: RunFollower) async throws -> Response {
         let finished = try await follower.finish()
         let body = try await follower.result(of: finished)
-        return Response(
-            status: .ok, headers: [.contentType: "application/json"],
-            body: ResponseBody { writer in
-                try await body.write(to: &writer)
-                try await writer.finish(nil)
-            })
+        return try await .holding(bytes: body.shownBytes) { try await body.write(to: &$0) }
     }
 }

@@ -1,4 +1,5 @@
 import CordonAPI
+import HTTPTypes
 import HummingbirdCore
 import NIOCore
 import SandboxModel
@@ -67,7 +68,44 @@ struct CompletedBody: Sendable {
     }
 }
 
+extension Response {
+    /// Output that is no longer than this is answered in one piece.
+    private static let shortOutput: UInt64 = 64 * 1024
+
+    /// JSON that holds `bytes` of what a program made: in one piece with its head where that is short, else written as
+    /// it is read.
+    static func holding(
+        bytes: UInt64, _ write: @escaping @Sendable (inout any ResponseBodyWriter) async throws -> Void
+    ) async throws -> Response {
+        let fields: HTTPFields = [.contentType: "application/json"]
+        guard bytes > shortOutput else {
+            let collector = BodyCollector()
+            var writer: any ResponseBodyWriter = collector
+            try await write(&writer)
+            return Response(status: .ok, headers: fields, body: ResponseBody(byteBuffer: collector.buffer))
+        }
+        return Response(
+            status: .ok, headers: fields,
+            body: ResponseBody { writer in
+                try await write(&writer)
+                try await writer.finish(nil)
+            })
+    }
+}
+
+/// Keeps what is written to it.
+private final class BodyCollector: ResponseBodyWriter {
+    private(set) var buffer = ByteBuffer()
+
+    func write(_ buffer: ByteBuffer) async throws { self.buffer.writeImmutableBuffer(buffer) }
+
+    func finish(_ trailingHeaders: HTTPFields?) async throws {}
+}
+
 extension CompletedBody.Output {
+    /// How much of the stream is shown.
+    var shownBytes: UInt64 { range.upperBound - range.lowerBound }
+
     /// Writes the stream as members of an object, a comma before each.
     func write(to writer: inout any ResponseBodyWriter) async throws {
         try await writer.write(

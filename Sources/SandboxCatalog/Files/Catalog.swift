@@ -8,6 +8,13 @@ public struct Catalog: Sendable {
     public let records: LiveRecords
     /// Access tokens.
     public let tokens: TokenStore
+    public let apps: AppStore
+    /// Images and their layers.
+    public let images: ImageCatalog
+    /// Named sets of variables, sealed.
+    public let secrets: SecretStore
+    /// Volumes, and which sandboxes have them.
+    public let volumes: VolumeCatalog
 
     /// Opens both files in `directory` (which must exist), making or migrating them as needed.
     /// Throws `CatalogError`, among others for a file that a newer version wrote.
@@ -23,5 +30,9 @@ public struct Catalog: Sendable {
         records = LiveRecords(
             live: live, catalog: catalog, checkpointer: try Checkpointer(for: live), onCommit: onCommit, logger: logger)
         tokens = TokenStore(catalog: catalog)
+        apps = AppStore(catalog: catalog, logger: logger)
+        images = ImageCatalog(catalog: catalog)
+        secrets = SecretStore(catalog: catalog)
+        volumes = VolumeCatalog(catalog: catalog)
     }
 }

@@ -11,6 +11,19 @@ enum LiveSchema {
         migrator.registerMigration("2: results of keys") { database in
             try database.execute(sql: "ALTER TABLE idempotency ADD COLUMN result TEXT")
         }
+        migrator.registerMigration("readiness") { database in
+            try database.execute(sql: "ALTER TABLE sandboxes ADD COLUMN ready_at INTEGER")
+        }
+        migrator.registerMigration("secrets of sandboxes") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE sandbox_secrets (
+                        sandbox TEXT NOT NULL PRIMARY KEY REFERENCES sandboxes (id) ON DELETE CASCADE,
+                        key_id TEXT NOT NULL,
+                        sealed BLOB NOT NULL
+                    ) STRICT
+                    """)
+        }
         return migrator
     }
 

@@ -15,7 +15,8 @@ extension LiveRecords {
     }
 
     public func begin(
-        _ sandbox: SandboxSnapshot, events: [SandboxEvent], key: IdempotencyKey?, by caller: Caller
+        _ sandbox: SandboxSnapshot, events: [SandboxEvent], secrets: SealedEnvironment?, key: IdempotencyKey?,
+        by caller: Caller
     ) async throws -> IdempotencyOutcome {
         let spec = try RowShape.json(SandboxSpecRow(sandbox.spec))
         return try await write { database in
@@ -27,6 +28,7 @@ extension LiveRecords {
             ).execute(arguments: [sandbox.id.text, sandbox.appID.text, sandbox.createdAt.microseconds, spec])
             try Self.insertTags(sandbox.spec.tags, of: sandbox.id, in: database)
             for event in events { try Self.insert(event, of: sandbox.id, in: database) }
+            if let secrets { try Self.insert(secrets, of: sandbox.id, in: database) }
             if let key {
                 try KeyRow.insert(key, by: caller, sandbox: sandbox.id, exec: nil, at: sandbox.createdAt, database)
             }

@@ -20,13 +20,24 @@ extension LiveRecords {
             try update(
                 id, "UPDATE sandboxes SET spec = ?, deadline = ? WHERE id = ?",
                 [try RowShape.json(SandboxSpecRow(spec)), deadline?.microseconds, id.text], database)
+        case .spec(let id, let spec):
+            try update(
+                id, "UPDATE sandboxes SET spec = ? WHERE id = ?", [try RowShape.json(SandboxSpecRow(spec)), id.text],
+                database)
         case .tags(let id, let tags):
             try database.cachedStatement(sql: "DELETE FROM tags WHERE sandbox = ?").execute(arguments: [id.text])
             try insertTags(tags, of: id, in: database)
+        case .ready(let id, let at):
+            try update(id, "UPDATE sandboxes SET ready_at = ? WHERE id = ?", [at.microseconds, id.text], database)
+        case .tunnels(let id, let spec):
+            try update(
+                id, "UPDATE sandboxes SET spec = ? WHERE id = ?", [try RowShape.json(SandboxSpecRow(spec)), id.text],
+                database)
         case .ended(let id, let ending):
             try update(
                 id, "UPDATE sandboxes SET state = 'ended', ending = ? WHERE id = ?",
                 [try RowShape.json(EndingRow(ending)), id.text], database)
+            try forgetSecrets(of: id, in: database)
         case .exec(let exec):
             try write(exec, to: database)
         case .execRemoved(let exec, let id):

@@ -90,6 +90,7 @@ extension LiveRecords {
     private static func sandbox(_ row: Row, tags: [String: String]) throws -> SandboxSnapshot {
         let startedAt: Int64? = row["started_at"]
         let deadline: Int64? = row["deadline"]
+        let readyAt: Int64? = row["ready_at"]
         let status: SandboxStatus =
             switch row["state"] as String {
             case "creating": .creating
@@ -101,7 +102,8 @@ extension LiveRecords {
             spec: try RowShape.decode(SandboxSpecRow.self, from: row["spec"]).spec(tags: try Tags(tags)),
             appID: try RowShape.id(row["app_id"], AppID.init), status: status,
             createdAt: Timestamp(microseconds: row["created_at"]),
-            startedAt: startedAt.map(Timestamp.init), deadline: deadline.map(Timestamp.init))
+            startedAt: startedAt.map(Timestamp.init), deadline: deadline.map(Timestamp.init),
+            readyAt: readyAt.map(Timestamp.init))
     }
 
     /// The exec, or nil when its row can't be read, which is reported.

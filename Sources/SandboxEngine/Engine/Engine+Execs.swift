@@ -114,7 +114,8 @@ extension Engine {
                 of: exec, in: id, offset: offset, bytes: bytes, end: end,
                 upTo: min(max(limit, .zero), world.limits.maxWait))
             // What others wrote beyond is theirs.
-            let accepted = min(state.accepted, offset + UInt64(bytes.count))
+            let (end, overflows) = offset.addingReportingOverflow(UInt64(bytes.count))
+            let accepted = overflows ? state.accepted : min(state.accepted, end)
             world.observer.stdinAccepted(bytes: accepted > offset ? Int(accepted - offset) : 0)
             return state
         }

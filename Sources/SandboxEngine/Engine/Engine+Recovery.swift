@@ -6,7 +6,10 @@ extension Engine {
     /// Called once, before the first request; when it throws nothing was changed, and it may be
     /// called again.
     public func recover() async throws {
-        try await world.boundary.during("recovery") { try await reconcileAll() }
+        try await world.boundary.during("recovery") {
+            await resealAll()
+            try await reconcileAll()
+        }
     }
 
     private func reconcileAll() async throws {
@@ -18,10 +21,12 @@ extension Engine {
         let now = world.clock.now()
         var interrupted: [Sandbox] = []
         var left: [(Sandbox, RunMark)] = []
+        var changing: [Sandbox] = []
         for record in recorded.sandboxes {
             let atHost = hosted.removeValue(forKey: record.snapshot.id)
             guard let sandbox = await take(record, atHost, at: now) else { continue }
             guard case .running = sandbox.snapshot.status else { continue }
+            if sandbox.snapshot.spec.networkChange != nil { changing.append(sandbox) }
             if record.terminateRequested {
                 interrupted.append(sandbox)
             } else if let mark = sandbox.snapshot.spec.run {
@@ -32,6 +37,8 @@ extension Engine {
             world.logger.error("a sandbox whose record can't be read is left alone", metadata: ["sandbox": "\(id)"])
         }
         await endStrays(Array(hosted.keys))
+        await settleVolumes(of: recorded.unreadable)
+        await finishNetworkChanges(of: changing)
         await world.journal.settle()
         world.registry.open(as: node)
         for sandbox in interrupted { resumeTermination(of: sandbox) }
@@ -62,15 +69,50 @@ extension Engine {
             try await world.records.remove(id)
             return nil
         case (.ended, let hosted):
-            let sandbox = Sandbox(record, world: world)
-            world.registry.adopt(sandbox)
+            let sandbox = recovered(record)
             if let hosted, hosted.ending == nil { await endStray(id, forget: false) }
             return sandbox
         case (.creating, _), (.running, _):
-            let sandbox = Sandbox(record, world: world)
-            world.registry.adopt(sandbox)
+            let sandbox = recovered(record)
             try await sandbox.recover(hosted, at: now)
+            await sandbox.reopenTunnels()
             return sandbox
+        }
+    }
+
+    /// Takes a sandbox of the records in. What it may be a sidecar of was created before it, and is there.
+    private func recovered(_ record: RecordedSandbox) -> Sandbox {
+        let main = record.snapshot.spec.sidecarOf.flatMap(world.registry.sandbox)
+        let sandbox = Sandbox(record, main: main, world: world)
+        world.registry.adopt(sandbox)
+        return sandbox
+    }
+
+    /// Publishes what sandboxes wrote that have ended meanwhile, before anybody is told of their end. What can't be
+    /// published now is later.
+    private func settleVolumes(of unreadable: [SandboxID]) async {
+        var living = Set(unreadable)
+        for sandbox in world.registry.sandboxes() {
+            if case .ended = sandbox.snapshot.status { continue }
+            living.insert(sandbox.id)
+        }
+        do {
+            try await world.volumes.recover(living: living)
+        } catch {
+            world.logger.error("volumes could not be recovered", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Finishes changes that were on their way: nobody is told of a policy that doesn't hold.
+    private func finishNetworkChanges(of sandboxes: [Sandbox]) async {
+        for sandbox in sandboxes {
+            do {
+                try await sandbox.finishNetworkChange()
+            } catch {
+                world.logger.error(
+                    "a change of a network policy could not be finished",
+                    metadata: ["sandbox": "\(sandbox.id)", "error": "\(error)"])
+            }
         }
     }
 

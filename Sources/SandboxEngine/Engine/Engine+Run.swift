@@ -24,8 +24,16 @@ extension Engine {
                 switch report {
                 case .execEnded(let id, let exec, let ending):
                     try await world.registry.sandbox(id)?.execEnded(exec, with: ending)
+                case .networkDenied(let id, let denial, let times):
+                    await world.registry.sandbox(id)?.networkDenied(denial, times: times)
                 case .sandboxEnded(let id, let ending):
-                    try await world.registry.sandbox(id)?.finish(ending)
+                    guard let sandbox = world.registry.sandbox(id) else { continue }
+                    if sandbox.snapshot.spec.volumes.isEmpty {
+                        try await sandbox.finish(ending)
+                    } else {
+                        // Those who wait for its end wait for this: reports of others needn't.
+                        Task { await sandbox.settleAndFinish(ending) }
+                    }
                 }
             } catch {
                 world.logger.error("a report could not be taken in", metadata: ["error": "\(error)"])

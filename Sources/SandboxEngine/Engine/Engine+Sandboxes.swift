@@ -31,6 +31,11 @@ extension Engine {
         return try await uncancelled("changing tags") { try await sandbox.setTags(tags) }
     }
 
+    public func setNetwork(of id: SandboxID, to policy: NetworkPolicy) async throws -> SandboxSnapshot {
+        let sandbox = try find(id)
+        return try await uncancelled("changing a network policy") { try await sandbox.setNetwork(policy) }
+    }
+
     public func terminate(_ id: SandboxID) async throws -> SandboxSnapshot {
         let sandbox = try find(id)
         return try await uncancelled("terminating a sandbox") { try await sandbox.terminate() }

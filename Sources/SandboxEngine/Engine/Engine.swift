@@ -10,21 +10,35 @@ public final class Engine: SandboxService {
     let world: World
     let gate: KeyGate
     let runs: RunBook
+    let branches = BranchBook()
+    let connectTokens: (any ConnectTokenIssuer)?
 
     /// - Parameters:
     ///   - host: The machine's side. Its reports are consumed by this engine alone.
     ///   - records: What survives the process.
+    ///   - connectTokens: Makes connect tokens; nil where nobody takes them.
+    ///   - tunnels: Listens for clients of sandboxes' ports.
+    ///   - images: Knows what sandboxes can be made from.
+    ///   - volumes: Knows what volumes sandboxes can have.
+    ///   - secrets: Where secrets are kept; nil where none are.
     ///   - observer: Hears of what happens, as numbers.
+    ///   - follower: Hears of networks that change, and go.
     public init(
         host: any SandboxHost, records: any SandboxRecords, limits: EngineLimits = EngineLimits(),
-        clock: any EngineClock = SystemClock(), observer: any ServiceObserver = Unobserved(), logger: Logger
+        clock: any EngineClock = SystemClock(), connectTokens: (any ConnectTokenIssuer)? = nil,
+        observer: any ServiceObserver = Unobserved(), follower: any NetworkFollower = Unfollowed(),
+        tunnels: any TunnelHost = NoTunnels(), images: any ImageSource = HostImageAlone(),
+        volumes: any VolumeSource = NoVolumes(), secrets: SecretStorage? = nil, logger: Logger
     ) {
         let waiters = WaiterBudget(limit: limits.maxWaiters)
         world = World(
-            host: host, records: records, clock: clock, limits: limits,
+            host: host, records: records, tunnels: tunnels, images: images, volumes: volumes, clock: clock,
+            limits: limits,
             journal: Journal(records: records, logger: logger), registry: Registry(), waiters: waiters,
-            boundary: ErrorBoundary(logger: logger), observer: observer, logger: logger)
+            boundary: ErrorBoundary(logger: logger), observer: observer, follower: follower,
+            vault: Vault(storage: secrets, logger: logger), logger: logger)
         gate = KeyGate(waiters: waiters)
+        self.connectTokens = connectTokens
         runs = RunBook(mostHeldBytes: limits.maxRunBytes)
     }
 
@@ -40,7 +54,9 @@ public final class Engine: SandboxService {
     func uncancelled<Value: Sendable>(
         _ operation: String, _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        try await world.boundary.during(operation) { try await Task { try await work() }.value }
+        try await world.boundary.during(operation) {
+            try await Task(executorPreference: CallerExecutor.current) { try await work() }.value
+        }
     }
 
     /// Runs `work` and reports how long it took, and the code that it was refused with, if it was.

@@ -1,3 +1,5 @@
+import SandboxModel
+
 /// How much the engine takes on, and how long it keeps what is over.
 public struct EngineLimits: Sendable, Hashable {
     /// Sandboxes that are being created or run.
@@ -22,6 +24,10 @@ public struct EngineLimits: Sendable, Hashable {
     public var maxEventsPerSandbox: Int
     /// Bytes of runs' input and of files collected from them that are in memory at a time.
     public var maxRunBytes: Int
+    /// What a sandbox gets that doesn't say where it may go.
+    public var defaultNetwork = NetworkPolicy.blocked
+    /// Whether somebody resolves the names of domain allowlists.
+    public var servesNames = false
 
     public init(
         maxSandboxes: Int = 4000, maxExecsPerSandbox: Int = 10_000, maxConcurrentExecsPerSandbox: Int = 1_000,

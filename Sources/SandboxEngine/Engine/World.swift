@@ -5,6 +5,9 @@ import SandboxModel
 struct World: Sendable {
     let host: any SandboxHost
     let records: any SandboxRecords
+    let tunnels: any TunnelHost
+    let images: any ImageSource
+    let volumes: any VolumeSource
     let clock: any EngineClock
     let limits: EngineLimits
     let journal: Journal
@@ -12,5 +15,7 @@ struct World: Sendable {
     let waiters: WaiterBudget
     let boundary: ErrorBoundary
     let observer: any ServiceObserver
+    let follower: any NetworkFollower
+    let vault: Vault
     let logger: Logger
 }

@@ -5,7 +5,8 @@ extension Registry {
     func page(_ query: SandboxQuery) -> SandboxPage {
         let limit = min(max(query.limit, 1), 1000)
         var found: [SandboxSnapshot] = []
-        for sandbox in sandboxes(before: query.before).reversed() {
+        let candidates = query.sidecarsOf.map { sidecars(of: $0)[...] } ?? sandboxes(before: query.before)
+        for sandbox in candidates.reversed() {
             let snapshot = sandbox.snapshot
             guard query.matches(snapshot) else { continue }
             if found.count == limit { return SandboxPage(sandboxes: found, next: found.last?.createdAt) }
@@ -38,7 +39,10 @@ extension Registry {
 
 extension SandboxQuery {
     func matches(_ snapshot: SandboxSnapshot) -> Bool {
-        (app.map { $0 == snapshot.spec.app } ?? true) && (state.map { $0.rawValue == snapshot.status.name } ?? true)
+        snapshot.spec.sidecarOf == sidecarsOf && (before.map { snapshot.createdAt < $0 } ?? true)
+            && (app.map { $0 == snapshot.spec.app } ?? true)
+            && (name.map { $0 == snapshot.spec.name } ?? true)
+            && (state.map { $0.rawValue == snapshot.status.name } ?? true)
             && snapshot.spec.tags.contains(tags)
     }
 }

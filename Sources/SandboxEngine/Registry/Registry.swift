@@ -8,7 +8,20 @@ import Synchronization
 final class Registry: Sendable {
     private struct NameKey: Hashable {
         var app: AppName
+        /// Sidecars are named within their sandbox.
+        var main: SandboxID?
         var name: SandboxName
+
+        init(app: AppName, name: SandboxName) {
+            self.app = app
+            self.name = name
+        }
+
+        init(_ spec: SandboxSpec, _ name: SandboxName) {
+            app = spec.app
+            main = spec.sidecarOf
+            self.name = name
+        }
     }
 
     private struct State {
@@ -19,6 +32,10 @@ final class Registry: Sendable {
         var order: [Sandbox] = []
         /// Those that are being created or run.
         var live: Set<SandboxID> = []
+        /// By their sandbox, oldest first; ended ones too, for as long as they are kept.
+        var sidecars: [SandboxID: [Sandbox]] = [:]
+
+        func liveSidecars(of id: SandboxID) -> [Sandbox] { (sidecars[id] ?? []).filter { live.contains($0.id) } }
         var lastCreatedAt: Int64 = 0
     }
 
@@ -30,24 +47,34 @@ final class Registry: Sendable {
     /// Lets calls in; `node` leads the ids that are minted from now on.
     func open(as node: NodeName) { state.withLock { $0.node = node } }
 
-    /// Makes a sandbox that is being created: its id, its time and its name are its own from here on.
-    func reserve(_ spec: SandboxSpec, appID: AppID, world: World) throws(CordonError) -> Sandbox {
+    /// Makes a sandbox that is being created, a sidecar of `main` if it has one: its id, its time and its name are its
+    /// own from here on.
+    func reserve(
+        _ spec: SandboxSpec, besides main: Sandbox?, appID: AppID, world: World
+    ) throws(CordonError) -> Sandbox {
         let now = world.clock.now().microseconds
         let outcome: Result<Sandbox, CordonError> = state.withLock { state in
             guard let node = state.node else { return .failure(.notRecovered) }
-            if let name = spec.name, let holder = state.names[NameKey(app: spec.app, name: name)] {
-                return .failure(.nameTaken(name, by: holder))
+            if let name = spec.name, let holder = state.names[NameKey(spec, name)] {
+                return .failure(.nameTaken(name, by: holder, of: main?.id))
+            }
+            if let main, state.liveSidecars(of: main.id).count >= Sidecar.most {
+                return .failure(
+                    .overLimit("too many sidecars run in sandbox \(main.id)", Sidecar.most, rule: "end one"))
             }
             guard state.live.count < world.limits.maxSandboxes else {
                 return .failure(
                     .overLimit(
                         "too many sandboxes run", world.limits.maxSandboxes, rule: "end one, or wait until one ends"))
             }
+            let id = SandboxID.mint(lead: node.text)
+            let named: SandboxSpec
+            do throws(CordonError) { named = try spec.named(id) } catch { return .failure(error) }
             state.lastCreatedAt = max(now, state.lastCreatedAt + 1)
             let snapshot = SandboxSnapshot(
-                id: .mint(lead: node.text), spec: spec, appID: appID, status: .creating,
+                id: id, spec: named, appID: appID, status: .creating,
                 createdAt: Timestamp(microseconds: state.lastCreatedAt))
-            let sandbox = Sandbox(snapshot, world: world)
+            let sandbox = Sandbox(snapshot, main: main, world: world)
             Self.insert(sandbox, isLive: true, into: &state)
             return .success(sandbox)
         }
@@ -72,6 +99,24 @@ final class Registry: Sendable {
         }
     }
 
+    /// Takes a name for a sandbox that has none. The caller publishes it, or gives it back.
+    func claim(_ name: SandboxName, for sandbox: Sandbox) throws(CordonError) {
+        let key = NameKey(sandbox.snapshot.spec, name)
+        let holder: SandboxID? = state.withLock { state in
+            if let holder = state.names[key] { return holder }
+            state.names[key] = sandbox.id
+            return nil
+        }
+        if let holder { throw .nameTaken(name, by: holder) }
+    }
+
+    func disclaim(_ name: SandboxName, of sandbox: Sandbox) {
+        let key = NameKey(sandbox.snapshot.spec, name)
+        state.withLock { state in
+            if state.names[key] == sandbox.id { state.names.removeValue(forKey: key) }
+        }
+    }
+
     /// Forgets a sandbox whose creation failed, or whose time on record is over.
     func remove(_ sandbox: Sandbox) {
         state.withLock { state in
@@ -79,10 +124,21 @@ final class Registry: Sendable {
             guard state.byID.removeValue(forKey: sandbox.id) != nil else { return }
             let index = Self.index(of: sandbox.createdAt, in: state.order)
             if index < state.order.count, state.order[index].id == sandbox.id { state.order.remove(at: index) }
+            guard let main = sandbox.main else { return }
+            state.sidecars[main.id]?.removeAll { $0.id == sandbox.id }
+            if state.sidecars[main.id]?.isEmpty == true { state.sidecars[main.id] = nil }
         }
     }
 
     func sandbox(_ id: SandboxID) -> Sandbox? { state.withLock { $0.byID[id] } }
+
+    /// The sidecars of a sandbox that are being created or run.
+    func liveSidecars(of id: SandboxID) -> [Sandbox] {
+        state.withLock { $0.liveSidecars(of: id) }
+    }
+
+    /// All sidecars of a sandbox that there are still, oldest first.
+    func sidecars(of id: SandboxID) -> [Sandbox] { state.withLock { $0.sidecars[id] ?? [] } }
 
     /// How many there are in each state.
     var population: SandboxPopulation {
@@ -112,17 +168,18 @@ final class Registry: Sendable {
     private static func insert(_ sandbox: Sandbox, isLive: Bool, into state: inout State) {
         state.byID[sandbox.id] = sandbox
         state.order.append(sandbox)
+        if let main = sandbox.main { state.sidecars[main.id, default: []].append(sandbox) }
         guard isLive else { return }
         state.live.insert(sandbox.id)
         let spec = sandbox.snapshot.spec
-        if let name = spec.name { state.names[NameKey(app: spec.app, name: name)] = sandbox.id }
+        if let name = spec.name { state.names[NameKey(spec, name)] = sandbox.id }
     }
 
     private static func release(_ sandbox: Sandbox, in state: inout State) {
         state.live.remove(sandbox.id)
         let spec = sandbox.snapshot.spec
         guard let name = spec.name else { return }
-        let key = NameKey(app: spec.app, name: name)
+        let key = NameKey(spec, name)
         if state.names[key] == sandbox.id { state.names.removeValue(forKey: key) }
     }
 
@@ -142,10 +199,12 @@ extension CordonError {
     static let notRecovered = CordonError(
         .unavailable, "the service is starting: it is finding out what runs", retryAfter: .seconds(1))
 
-    static func nameTaken(_ name: SandboxName, by holder: SandboxID) -> CordonError {
+    static func nameTaken(_ name: SandboxName, by holder: SandboxID, of main: SandboxID? = nil) -> CordonError {
         CordonError(
             .alreadyExists, "the name \(name) belongs to sandbox \(holder)", field: "name", value: name.text,
-            rule: "one running sandbox of an app has a name; it is free again when that one has ended",
+            rule: main == nil
+                ? "one running sandbox of an app has a name; it is free again when that one has ended"
+                : "one running sidecar of a sandbox has a name; it is free again when that one has ended",
             detail: ["sandbox_id": holder.text])
     }
 }

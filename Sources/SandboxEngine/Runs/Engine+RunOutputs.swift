@@ -6,7 +6,7 @@ extension Engine {
         guard !spec.outputs.isEmpty else { return [] }
         let session: any FileSession
         do {
-            session = try await openFiles(in: id, as: spec.program.user)
+            session = try await openFiles(in: id, as: spec.program.user ?? find(id).snapshot.spec.user)
         } catch {
             let reason = world.boundary.convert(error, during: "collecting a run's files")
             return spec.outputs.map { RunOutput(path: $0, result: .failure(reason)) }

@@ -67,7 +67,7 @@ extension Engine {
             let began = world.clock.uptime()
             try await writeFiles(of: spec, in: id)
             let written = world.clock.uptime()
-            started.program = try await startProgram(of: spec, in: sandbox, by: caller)
+            started.program = try await startProgram(spec.program, in: sandbox, by: caller)
             started.writing = written - began
             started.starting = world.clock.uptime() - written
         }
@@ -85,7 +85,7 @@ extension Engine {
 
     /// One agent writes them all.
     private func writeFiles(of spec: RunSpec, in id: SandboxID) async throws {
-        let session = try await openFiles(in: id, as: spec.program.user)
+        let session = try await openFiles(in: id, as: spec.program.user ?? find(id).snapshot.spec.user)
         defer { session.close() }
         do {
             try await session.makeDirectory(spec.workdir, parents: true, mode: nil)
@@ -100,11 +100,13 @@ extension Engine {
     }
 
     /// A program that isn't there, or doesn't start, is the run's result.
-    private func startProgram(of spec: RunSpec, in sandbox: Sandbox, by caller: Caller) async throws -> ExecSnapshot {
+    func startProgram(_ program: ExecSpec, in sandbox: Sandbox, by caller: Caller) async throws -> ExecSnapshot {
         do {
-            return try await sandbox.startExec(spec.program, by: caller, key: nil)
+            return try await sandbox.startExec(program, by: caller, key: nil)
         } catch let error as CordonError where error.field == "argv[0]" || error.code == .deadlineExceeded {
-            return try await sandbox.recordFailedStart(of: spec.program, because: error.message)
+            var recorded = program
+            recorded.secrets = []
+            return try await sandbox.recordFailedStart(of: recorded, because: error.message)
         }
     }
 
@@ -183,7 +185,7 @@ extension Engine {
     }
 
     /// Takes a run back whose program was never started.
-    private func undo(_ id: SandboxID) async {
+    func undo(_ id: SandboxID) async {
         await endRun(id)
         guard let sandbox = world.registry.sandbox(id), case .ended = sandbox.snapshot.status else { return }
         await forget(sandbox)

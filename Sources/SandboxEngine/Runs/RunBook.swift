@@ -5,13 +5,15 @@ import Synchronization
 final class RunBook: Sendable {
     /// What the claimants of one run share.
     struct Entry: Sendable {
-        /// Without the files, which are in the sandbox, and without stdin.
+        /// Without the files, which are in the sandbox, without secrets, and without stdin.
         let spec: RunSpec
 
         init(_ spec: RunSpec) {
             var spec = spec
             spec.files = []
             spec.stdin = nil
+            spec.sandbox.secrets = []
+            for index in spec.sandbox.buckets.indices { spec.sandbox.buckets[index].secrets = [] }
             self.spec = spec
         }
 

@@ -10,9 +10,23 @@ extension Sandbox {
         try await inTurn { sandbox in try await sandbox.changeTags(tags) }
     }
 
+    /// Makes a run's sandbox one like any other, with so much of a lifetime from now on.
+    func outliveItsRun(for time: Duration) async throws -> SandboxSnapshot {
+        try await inTurn { sandbox in try await sandbox.becomeOrdinary(for: time) }
+    }
+
+    private func becomeOrdinary(for time: Duration) async throws -> SandboxSnapshot {
+        try await requireRunning()
+        guard case .running(let running) = lifecycle else { return currentSnapshot() }
+        let lived = Duration.microseconds(max(0, world.clock.now().microseconds - running.startedAt.microseconds))
+        // With the deadlines the whole spec is written.
+        spec.run = nil
+        return try await changeDeadlines(min(lived + time, SandboxSpec.maximumTimeout), .keep)
+    }
+
     /// Runs changes one after the other, so that the machine's side, the record and the state have
     /// them in the same order.
-    private func inTurn(
+    func inTurn(
         _ change: @escaping @Sendable (Sandbox) async throws -> SandboxSnapshot
     ) async throws -> SandboxSnapshot {
         let previous = latestChange
@@ -43,7 +57,7 @@ extension Sandbox {
         case .remove: spec.idleTimeout = nil
         }
         if let deadline { try lifecycle.setDeadline(deadline) }
-        publish(currentSnapshot())
+        publish(ownSnapshot())
         let changes =
             [RecordChange.deadlines(id, spec: spec, deadline: deadline ?? now.deadline)] + event(.deadlinesChanged)
         waiters.wake(.events)
@@ -55,7 +69,7 @@ extension Sandbox {
         try await untilLaunched()
         try await world.journal.commit([.tags(id, tags)] + event(.tagsChanged))
         spec.tags = tags
-        publish(currentSnapshot())
+        publish(ownSnapshot())
         waiters.wake(.events)
         return currentSnapshot()
     }

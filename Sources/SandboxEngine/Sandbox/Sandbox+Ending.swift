@@ -6,10 +6,7 @@ extension Sandbox {
     func terminate() async throws -> SandboxSnapshot {
         if let termination { return try await termination.value }
         // Every caller waits for it; none cancels it.
-        let task = Task {
-            defer { termination = nil }
-            return try await end()
-        }
+        let task = Task(executorPreference: CallerExecutor.current) { try await self.endOnce() }
         termination = task
         return try await task.value
     }
@@ -36,11 +33,19 @@ extension Sandbox {
         for exec in unfinished { changes += try endWithSandbox(exec, ending) }
         changes.append(.ended(id, ending))
         changes += event(.ended, at: ending.at, ending: ending)
-        world.registry.end(self, as: currentSnapshot())
+        world.registry.end(self, as: ownSnapshot())
+        world.follower.networkLeft(by: id)
         world.journal.write(changes)
         early = EarlyEndings()
-        for topic in [WaitTopic.ending, .events] { waiters.wake(topic) }
+        closeTunnels()
+        stopProbing()
+        for topic in [WaitTopic.ending, .events, .readiness] { waiters.wake(topic) }
         for exec in unfinished { waiters.wake(.exec(exec.id)) }
+    }
+
+    private func endOnce() async throws -> SandboxSnapshot {
+        defer { termination = nil }
+        return try await end()
     }
 
     private func end() async throws -> SandboxSnapshot {
@@ -52,11 +57,13 @@ extension Sandbox {
             }
             do {
                 let ending = try await world.host.terminate(id, detail: "terminate was called")
+                await settleVolumes()
                 try finish(ending)
             } catch  where lifecycle.isOver {
                 // It ended by itself, and was reported, while we asked.
             }
         }
+        await endSidecars()
         await world.journal.settle()
         return currentSnapshot()
     }

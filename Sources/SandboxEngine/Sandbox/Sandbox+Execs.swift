@@ -4,11 +4,17 @@ extension Sandbox {
     /// Starts an exec, or answers the one of that id.
     func startExec(_ spec: ExecSpec, by caller: Caller, key: IdempotencyKey?) async throws -> ExecSnapshot {
         try await untilLaunched()
+        let sources = spec.secrets
+        let spec = try world.vault.takeIn(spec)
         if let existing = try await settledExec(spec.id) { return try existing.answer(for: spec) }
         // While the sandbox runs, the intent's own transaction finds an id that is only on record.
         if !lifecycle.isAccepting, let existing = try await recordedExec(spec.id) {
             return try existing.answer(for: spec)
         }
+        try await requireRunning()
+        let environment = try await environment(of: spec, sources)
+        // Another start with this id may have come while the secrets were read.
+        if let existing = try await settledExec(spec.id) { return try existing.answer(for: spec) }
         try await requireRunning()
         // Nothing is awaited from here until the exec is in the table: two starts with one id, or
         // one over the limit, can't both get through.
@@ -17,7 +23,7 @@ extension Sandbox {
             id: spec.id, sandbox: id, spec: spec, status: .starting, createdAt: execs.nextCreatedAt(world.clock.now()))
         execs.add(exec)
         switch try await begin(exec, by: caller, key: key) {
-        case .new: return try await start(exec)
+        case .new: return try await start(exec, environment)
         case .conflict:
             drop(exec)
             throw key.map(CordonError.keyConflict) ?? CordonError.execTaken(spec.id)
@@ -100,6 +106,7 @@ extension Sandbox {
 
     /// The machine's side says that an exec is over.
     func execEnded(_ exec: ExecID, with ending: Ending) throws {
+        if hearProbe(exec, ending) { return }
         switch (lifecycle, execs[exec]?.status) {
         case (.creating, _), (_, .starting): early.execs[exec] = ending
         case (_, .running):
@@ -151,10 +158,14 @@ extension Sandbox {
 
     /// Asks the machine's side. Its record is behind by one write when this returns; recovery
     /// finds the exec at the machine's side and writes the same.
-    private func start(_ exec: ExecSnapshot) async throws -> ExecSnapshot {
+    private func start(_ exec: ExecSnapshot, _ environment: Environment) async throws -> ExecSnapshot {
+        var wanted = exec.spec
+        wanted.user = wanted.user ?? spec.user
+        let order = ExecOrder(
+            id: exec.id, spec: wanted, environment: environment, workdir: wanted.workdir ?? spec.workdir ?? "/")
         let hosted: HostedExec
         do {
-            hosted = try await world.host.startExec(order(for: exec), in: id)
+            hosted = try await world.host.startExec(order, in: id)
         } catch {
             // The record and its key go before the caller hears of it: its repeat must start anew.
             // A write that fails is logged there, and recovery removes what never ran.
@@ -169,12 +180,6 @@ extension Sandbox {
         waiters.wake(.events)
         waiters.wake(.exec(exec.id))
         return try await self.exec(exec.id)
-    }
-
-    private func order(for exec: ExecSnapshot) -> ExecOrder {
-        ExecOrder(
-            id: exec.id, spec: exec.spec, environment: spec.environment.overlaid(with: exec.spec.environment),
-            workdir: exec.spec.workdir ?? spec.workdir)
     }
 
     /// Forgets an exec that never came to be; whoever waits for it looks again.

@@ -1,10 +1,11 @@
 import SandboxModel
 
 extension Sandbox {
-    /// What the machine's side is asked to start.
-    nonisolated func launchOrder() -> LaunchOrder {
-        let spec = snapshot.spec
-        return LaunchOrder(id: id, spec: spec, hostname: spec.name?.text ?? id.text)
+    /// What the machine's side is asked to start: with the values of secrets, which the spec doesn't hold.
+    nonisolated func launchOrder(with secrets: Environment, _ mounts: [LayerMount]) -> LaunchOrder {
+        var spec = snapshot.spec
+        spec.environment = spec.imageEnvironment.overlaid(with: secrets).overlaid(with: spec.environment)
+        return LaunchOrder(id: id, spec: spec, hostname: spec.name?.text ?? id.text, root: spec.root, mounts: mounts)
     }
 
     /// The sandbox runs. Not waiting for the record is safe: recovery finds a sandbox that runs
@@ -16,16 +17,18 @@ extension Sandbox {
         var changes: [RecordChange] = [.started(id, at: receipt.startedAt, deadline: receipt.deadline)]
         changes += event(.started, at: receipt.startedAt)
         if let command = spec.command { changes += try addMain(command, receipt) }
-        publish(currentSnapshot())
+        publish(ownSnapshot())
         world.journal.write(changes)
-        waiters.wake(.launch)
-        waiters.wake(.events)
-        if let ending = early.sandbox { try finish(ending) }
+        for topic in [WaitTopic.launch, .events, .readiness] { waiters.wake(topic) }
+        startProbing()
+        if let ending = early.sandbox {
+            if spec.volumes.isEmpty { try finish(ending) } else { Task { await settleAndFinish(ending) } }
+        }
         return currentSnapshot()
     }
 
     /// The creation failed and nothing is left: the name is free, and whoever waits hears of it.
-    func abandon(because error: CordonError) {
+    func abandon(because error: CordonError) async {
         do {
             try lifecycle.abandon(because: error.code)
         } catch {
@@ -34,7 +37,9 @@ extension Sandbox {
             return
         }
         world.registry.remove(self)
-        for topic in [WaitTopic.launch, .ending, .events] { waiters.wake(topic) }
+        closeTunnels()
+        for topic in [WaitTopic.launch, .ending, .events, .readiness] { waiters.wake(topic) }
+        if !spec.volumes.isEmpty { await world.volumes.abandon(id) }
     }
 
     /// Returns when the creation is over; throws when it failed.

@@ -19,6 +19,7 @@ extension Sandbox {
             }
             if hosted.ending == nil { changes += event(.readopted, at: now) }
             world.journal.write(changes)
+            if hosted.ending == nil { startProbing() }
         }
         if let ending = hosted.ending { try finish(ending) }
     }
@@ -31,7 +32,7 @@ extension Sandbox {
         guard abs(difference) > 10_000 else { return }
         try lifecycle.setDeadline(deadline)
         spec.timeout = .microseconds(deadline.microseconds - running.startedAt.microseconds)
-        publish(currentSnapshot())
+        publish(ownSnapshot())
         world.journal.write([.deadlines(id, spec: spec, deadline: deadline)])
     }
 

@@ -9,6 +9,8 @@ actor Sandbox {
     nonisolated let appID: AppID
     nonisolated let createdAt: Timestamp
     nonisolated let world: World
+    /// The sandbox that this is a sidecar of.
+    nonisolated let main: Sandbox?
 
     var spec: SandboxSpec
     var lifecycle: SandboxLifecycle
@@ -22,6 +24,12 @@ actor Sandbox {
     var termination: Task<SandboxSnapshot, any Error>?
     /// The latest change of tags or deadlines: the next one waits for it.
     var latestChange: Task<SandboxSnapshot, any Error>?
+    /// When the readiness probe succeeded.
+    var readyAt: Timestamp?
+    /// The probing under way.
+    var probing: Task<Void, Never>?
+    /// The exec that probes now, and how it ended once it has.
+    var probeExec: (id: ExecID, ending: Ending?)?
 
     private nonisolated let published: Mutex<SandboxSnapshot>
 
@@ -31,36 +39,46 @@ actor Sandbox {
     }
 
     /// A sandbox that is being created.
-    init(_ snapshot: SandboxSnapshot, world: World) {
+    init(_ snapshot: SandboxSnapshot, main: Sandbox?, world: World) {
         self.init(
             RecordedSandbox(
                 snapshot: snapshot, lastEvent: 0, terminateRequested: false, execCount: 0, unfinishedExecs: []),
-            world: world)
+            main: main, world: world)
     }
 
     /// A sandbox from the records.
-    init(_ recorded: RecordedSandbox, world: World) {
+    init(_ recorded: RecordedSandbox, main: Sandbox?, world: World) {
         let snapshot = recorded.snapshot
         id = snapshot.id
         appID = snapshot.appID
         createdAt = snapshot.createdAt
         spec = snapshot.spec
         self.world = world
+        self.main = main
         lifecycle = SandboxLifecycle(snapshot)
         execs = ExecTable(recorded)
         lastEvent = recorded.lastEvent
+        readyAt = snapshot.readyAt
         published = Mutex(snapshot)
     }
 
     /// The latest state that everybody may see.
-    nonisolated var snapshot: SandboxSnapshot { published.withLock { $0 } }
+    nonisolated var snapshot: SandboxSnapshot { beside(published.withLock { $0 }) }
+
+    private nonisolated func beside(_ own: SandboxSnapshot) -> SandboxSnapshot {
+        main.map { own.beside($0.snapshot) } ?? own
+    }
 
     /// Shows `snapshot` to everybody.
     nonisolated func publish(_ snapshot: SandboxSnapshot) { published.withLock { $0 = snapshot } }
 
     /// The state as it is now, in the model's words.
-    func currentSnapshot() -> SandboxSnapshot {
-        var snapshot = SandboxSnapshot(id: id, spec: spec, appID: appID, status: .creating, createdAt: createdAt)
+    func currentSnapshot() -> SandboxSnapshot { beside(ownSnapshot()) }
+
+    /// The same without what a sidecar has of its sandbox: what is published.
+    func ownSnapshot() -> SandboxSnapshot {
+        var snapshot = SandboxSnapshot(
+            id: id, spec: spec, appID: appID, status: .creating, createdAt: createdAt, readyAt: readyAt)
         switch lifecycle {
         case .creating, .abandoned: break
         case .running(let running):

@@ -26,6 +26,7 @@ enum WaitTopic: Hashable, Sendable {
     case launch
     case ending
     case events
+    case readiness
     case exec(ExecID)
 }
 

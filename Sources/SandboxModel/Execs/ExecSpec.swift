@@ -25,6 +25,10 @@ public struct ExecSpec: Sendable, Hashable {
     public var command: CommandSpec
     /// Over the sandbox's own variables.
     public var environment: Environment
+    /// Over the sandbox's own variables and under `environment`, as asked for; empty once it is taken in.
+    public var secrets: [SecretSource] = []
+    /// A keyed hash of the secrets that were asked for; nil without any.
+    public var secretsHash: [UInt8]?
     /// nil for the sandbox's.
     public var workdir: String?
     /// A name or number in the sandbox's `/etc/passwd`, optionally `:group`; root unless said.
@@ -71,6 +75,12 @@ public enum ExecStatus: Sendable, Hashable {
         case .running: "running"
         case .ended: "ended"
         }
+    }
+
+    /// How it ended, once it has.
+    public var ending: Ending? {
+        guard case .ended(let ending) = self else { return nil }
+        return ending
     }
 }
 

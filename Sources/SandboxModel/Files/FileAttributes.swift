@@ -21,6 +21,9 @@ public struct FileAttributes: Sendable, Hashable {
     public var user: UInt32
     public var group: UInt32
     public var modifiedAt: Timestamp
+    /// Where a link leads, as bytes: nothing makes them UTF-8. nil for everything else, and where nobody asked for one
+    /// file alone.
+    public var linkTarget: [UInt8]?
 
     public init(kind: FileKind, size: UInt64, mode: UInt32, user: UInt32, group: UInt32, modifiedAt: Timestamp) {
         self.kind = kind
@@ -72,10 +75,15 @@ public enum FileFault: String, Sendable, Hashable, CaseIterable {
     case otherFileSystem = "other_file_system"
     case busy
     case invalid
+    /// What was to be unpacked is no archive, or holds what is never unpacked.
+    case archiveInvalid = "archive_invalid"
+    /// An archive holds more than it may.
+    case overBudget = "over_budget"
     case failed
 
     /// The error that fronts show; `detail["reason"]` is the fault's name.
-    public func error(_ path: FilePath, field: String = "path") -> CordonError {
+    /// `note` says more where the path alone doesn't tell; it may be the sandbox's word, and is cut and cleaned.
+    public func error(_ path: FilePath, field: String = "path", note: String = "") -> CordonError {
         let (code, words): (ErrorCode, String) =
             switch self {
             case .notFound: (.notFound, "there is no such file")
@@ -94,9 +102,13 @@ public enum FileFault: String, Sendable, Hashable, CaseIterable {
             case .otherFileSystem: (.failedPrecondition, "it lies on another file system")
             case .busy: (.failedPrecondition, "it is in use")
             case .invalid: (.invalidArgument, "this can't be done with it")
+            case .archiveInvalid: (.invalidArgument, "the archive can't be unpacked")
+            case .overBudget: (.resourceExhausted, "the archive holds more than is allowed")
             case .failed: (.aborted, "the file operation failed")
             }
+        let shown = String(String.UnicodeScalarView(note.unicodeScalars.prefix(256).filter { $0.value >= 0x20 }))
         return CordonError(
-            code, "\(path.text.prefix(128)): \(words)", field: field, value: path.text, detail: ["reason": rawValue])
+            code, "\(path.text.prefix(128)): \(words)" + (shown.isEmpty ? "" : " (\(shown))"), field: field,
+            value: path.text, detail: ["reason": rawValue])
     }
 }

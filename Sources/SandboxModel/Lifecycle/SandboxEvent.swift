@@ -6,8 +6,11 @@ public enum SandboxEventKind: String, Sendable, Hashable, CaseIterable {
     case tagsChanged = "tags_changed"
     case execStarted = "exec_started"
     case execEnded = "exec_ended"
+    case networkChanged = "network_changed"
+    case networkDenied = "network_denied"
     case terminateRequested = "terminate_requested"
     case readopted
+    case ready
     case ended
 }
 

@@ -12,6 +12,12 @@ public enum SandboxStatus: Sendable, Hashable {
         case .ended: "ended"
         }
     }
+
+    /// How it ended, once it has.
+    public var ending: Ending? {
+        guard case .ended(let ending) = self else { return nil }
+        return ending
+    }
 }
 
 /// A sandbox as it was observed at one moment.
@@ -25,10 +31,14 @@ public struct SandboxSnapshot: Sendable, Hashable {
     public var startedAt: Timestamp?
     /// When the lifetime is over.
     public var deadline: Timestamp?
+    /// When its probe first succeeded.
+    public var readyAt: Timestamp?
+    /// Since when it is ready: without a probe, since it runs.
+    public var readySince: Timestamp? { spec.readinessProbe == nil ? startedAt : readyAt }
 
     public init(
         id: SandboxID, spec: SandboxSpec, appID: AppID, status: SandboxStatus, createdAt: Timestamp,
-        startedAt: Timestamp? = nil, deadline: Timestamp? = nil
+        startedAt: Timestamp? = nil, deadline: Timestamp? = nil, readyAt: Timestamp? = nil
     ) {
         self.id = id
         self.spec = spec
@@ -37,6 +47,7 @@ public struct SandboxSnapshot: Sendable, Hashable {
         self.createdAt = createdAt
         self.startedAt = startedAt
         self.deadline = deadline
+        self.readyAt = readyAt
     }
 }
 
@@ -46,7 +57,10 @@ public struct SandboxQuery: Sendable, Hashable {
         case creating, running, ended
     }
 
+    /// Sidecars of this sandbox; nil for sandboxes that are no sidecars.
+    public var sidecarsOf: SandboxID?
     public var app: AppName?
+    public var name: SandboxName?
     /// Every pair must match.
     public var tags: Tags
     public var state: State?
@@ -56,9 +70,12 @@ public struct SandboxQuery: Sendable, Hashable {
     public var limit: Int
 
     public init(
-        app: AppName? = nil, tags: Tags = .none, state: State? = nil, before: Timestamp? = nil, limit: Int = 100
+        sidecarsOf: SandboxID? = nil, app: AppName? = nil, name: SandboxName? = nil, tags: Tags = .none,
+        state: State? = nil, before: Timestamp? = nil, limit: Int = 100
     ) {
+        self.sidecarsOf = sidecarsOf
         self.app = app
+        self.name = name
         self.tags = tags
         self.state = state
         self.before = before

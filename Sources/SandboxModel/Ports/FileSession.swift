@@ -11,6 +11,8 @@ public protocol FileSession: Sendable {
     /// The next bytes of what is being read; nil at the end, which can come early.
     func nextPiece() async throws -> [UInt8]?
     func attributes(of path: FilePath, followingLinks: Bool) async throws -> FileAttributes
+    /// The SHA-256 of a regular file's content, or of where a link leads; nothing is followed.
+    func digest(of path: FilePath) async throws -> [UInt8]
     /// Entries whose names come after `after`, at most `limit`.
     func list(_ path: FilePath, after: [UInt8], limit: Int) async throws -> DirectoryPage
     func makeDirectory(_ path: FilePath, parents: Bool, mode: UInt32?) async throws
@@ -18,6 +20,15 @@ public protocol FileSession: Sendable {
     /// With `replacing` a file in the way goes.
     func rename(_ path: FilePath, to other: FilePath, replacing: Bool) async throws
     func changeMode(of path: FilePath, to mode: UInt32) async throws
+    /// Unpacks an archive from pieces until `next` returns nil. What was unpacked before it failed stays.
+    func unpack(_ unpacking: Unpacking, next: () async throws -> [UInt8]?) async throws -> UnpackingSummary
+    /// Begins to read the directory as a tar archive, with paths from it; `nextPiece` gives the archive's bytes.
+    /// Without times the same files give the same archive.
+    func pack(_ path: FilePath, compression: ArchiveCompression, omittingTimes: Bool) async throws
+    /// Begins to watch a file, or a directory, with all beneath when `recursive`.
+    func watch(_ path: FilePath, recursive: Bool) async throws
+    /// What has happened since, which may be nothing after a while; nil when what was watched is no more.
+    func nextChanges() async throws -> [FileChange]?
     /// Ends the agent. Every session is closed.
     func close()
 }
@@ -49,6 +60,11 @@ extension FileSession {
             defer { rest = rest.dropFirst(Self.pieceBytes) }
             return Array(rest.prefix(Self.pieceBytes))
         }
+    }
+
+    /// The same, with times.
+    public func pack(_ path: FilePath, compression: ArchiveCompression) async throws {
+        try await pack(path, compression: compression, omittingTimes: false)
     }
 
     /// The largest piece that goes at once.

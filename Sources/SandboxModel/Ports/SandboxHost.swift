@@ -8,6 +8,8 @@ public protocol SandboxHost: Sendable {
     /// Ends a sandbox: returns its ending once nothing of it is left. Fine to call twice.
     func terminate(_ id: SandboxID, detail: String) async throws -> Ending
     func setDeadlines(of id: SandboxID, deadline: Timestamp?, idleTimeout: IdleTimeoutChange) async throws
+    /// Gives a running sandbox another network policy: what it no longer allows is cut when this returns.
+    func setNetwork(of id: SandboxID, to policy: NetworkPolicy) async throws
     /// Removes the record and the output of an ended sandbox.
     func forget(_ id: SandboxID) async throws
 
@@ -27,6 +29,13 @@ public protocol SandboxHost: Sendable {
     func log(of exec: ExecID, in id: SandboxID, since: Timestamp?, until: Timestamp?, limit: Int) async throws
         -> [LogEntry]
 
+    /// Connects to a port of a running sandbox's loopback interface (127.0.0.1, then ::1), whatever its
+    /// network policy. Throws `unavailable` when nobody listens there, `failedPrecondition` when the sandbox has
+    /// ended, `deadlineExceeded` when nobody accepts within `limit`, `resourceExhausted` when too many calls wait.
+    func connect(to port: UInt16, of id: SandboxID, within limit: Duration) async throws -> SandboxConnection
+    /// Keeps a sandbox from being idle for as long as somebody holds a lease, and this process lives.
+    func lease(on id: SandboxID) throws -> any SandboxLease
+
     /// What happens on the machine's side, in order for each sandbox. One consumer.
     var reports: AsyncStream<HostReport> { get }
     /// Whether the launcher answers.
@@ -39,11 +48,26 @@ public struct LaunchOrder: Sendable {
     public var spec: SandboxSpec
     /// Shown inside as the host's name; 1–63 characters.
     public var hostname: String
+    /// What the spec's image is.
+    public var root: RootImage
+    /// What is mounted before anything runs, in this order; directories to mount on are made where there are none.
+    public var mounts: [LayerMount]
+    /// Buckets that are mounted then, with what they are reached by.
+    public var buckets: [BucketOrder] = []
+    /// Whether it gets a disk of its own, of the size that the spec or the service's default says. What a sandbox
+    /// without one wrote can be kept by renaming it.
+    public var isBounded: Bool
 
-    public init(id: SandboxID, spec: SandboxSpec, hostname: String) {
+    public init(
+        id: SandboxID, spec: SandboxSpec, hostname: String, root: RootImage = .host, mounts: [LayerMount] = [],
+        isBounded: Bool = true
+    ) {
         self.id = id
         self.spec = spec
         self.hostname = hostname
+        self.root = root
+        self.mounts = mounts
+        self.isBounded = isBounded
     }
 }
 
@@ -111,6 +135,8 @@ public struct HostedSandbox: Sendable {
 /// Something that the machine's side noticed.
 public enum HostReport: Sendable {
     case execEnded(SandboxID, ExecID, Ending)
+    /// It tried to go where it may not, so many times since this was last told.
+    case networkDenied(SandboxID, NetworkDenial, times: Int)
     /// The sandbox is over and its ending is on disk; its processes are dead.
     case sandboxEnded(SandboxID, Ending)
 }

@@ -1,6 +1,6 @@
 /// What the engine keeps of sandboxes, execs, tags, events and idempotency keys, so that a killed
 /// service loses nothing. A returned call survives SIGKILL; none needs to survive power loss.
-public protocol SandboxRecords: Sendable {
+public protocol SandboxRecords: SealedRecords {
     /// The node's name; minted on the first start of a data directory.
     func node() async throws -> NodeName
     /// The app of that name, made when there is none.
@@ -11,11 +11,14 @@ public protocol SandboxRecords: Sendable {
     func outcome(
         of key: IdempotencyKey, by caller: Caller, in sandbox: SandboxID?, at now: Timestamp
     ) async throws -> IdempotencyOutcome
-    /// Writes the intent to create, its first events and its idempotency key, in one transaction.
-    /// `existing` when the key was used for the same body, `conflict` when for another.
+    /// Writes the intent to create, its first events, what its secrets came to and its idempotency key, in one
+    /// transaction. `existing` when the key was used for the same body, `conflict` when for another.
     func begin(
-        _ sandbox: SandboxSnapshot, events: [SandboxEvent], key: IdempotencyKey?, by caller: Caller
+        _ sandbox: SandboxSnapshot, events: [SandboxEvent], secrets: SealedEnvironment?, key: IdempotencyKey?,
+        by caller: Caller
     ) async throws -> IdempotencyOutcome
+    /// What the secrets of a sandbox that isn't over came to.
+    func secrets(of id: SandboxID) async throws -> SealedEnvironment?
     /// Writes the intent to start an exec. `existing` also when the sandbox has an exec of that id.
     func beginExec(_ exec: ExecSnapshot, key: IdempotencyKey?, by caller: Caller) async throws -> IdempotencyOutcome
     /// Writes down that a key is used for something that is done to an exec, before it is done.
@@ -45,7 +48,13 @@ public protocol SandboxRecords: Sendable {
 public enum RecordChange: Sendable, Hashable {
     case started(SandboxID, at: Timestamp, deadline: Timestamp)
     case deadlines(SandboxID, spec: SandboxSpec, deadline: Timestamp?)
+    case spec(SandboxID, SandboxSpec)
     case tags(SandboxID, Tags)
+    /// Its readiness probe succeeded.
+    case ready(SandboxID, at: Timestamp)
+    /// Where its tunnels are.
+    case tunnels(SandboxID, spec: SandboxSpec)
+    /// Its secrets are forgotten with this.
     case ended(SandboxID, Ending)
     /// An exec's state; the exec is added when it is not on record (the main command).
     case exec(ExecSnapshot)

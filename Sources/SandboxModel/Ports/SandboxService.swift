@@ -38,8 +38,13 @@ public protocol SandboxService: Sendable {
     func setDeadlines(
         of id: SandboxID, timeout: Duration?, idleTimeout: IdleTimeoutChange
     ) async throws -> SandboxSnapshot
+    /// Names a running sandbox that has no name; `alreadyExists` when the name is taken, `failedPrecondition` when it
+    /// has another one.
+    func setName(of id: SandboxID, to name: SandboxName) async throws -> SandboxSnapshot
     /// Replaces the whole tag set.
     func setTags(of id: SandboxID, to tags: Tags) async throws -> SandboxSnapshot
+    /// Replaces the whole network policy of a running sandbox; flows that it no longer allows are cut.
+    func setNetwork(of id: SandboxID, to policy: NetworkPolicy) async throws -> SandboxSnapshot
     /// Ends a sandbox: returns once nothing of it is left. No-op when it is over.
     func terminate(_ id: SandboxID) async throws -> SandboxSnapshot
     /// The sandbox, once it is over or `limit` has passed.
@@ -92,6 +97,35 @@ public protocol SandboxService: Sendable {
     /// Opens a running sandbox's files, as they are for one of its users (root without one). The caller
     /// closes what it gets.
     func openFiles(in id: SandboxID, as user: String?) async throws -> any FileSession
+
+    /// Keeps what a running sandbox has changed since it started, or one of its directories, as an image. It stands
+    /// still meanwhile. `alreadyExists` when the client's own id stands for another one.
+    func snapshot(_ id: SandboxID, _ order: SnapshotOrder) async throws -> ImageRecord
+    /// Shows an image at a directory of a running sandbox, which is made where there is none.
+    func mount(_ order: MountOrder, in id: SandboxID) async throws
+    /// Takes away what `mount` showed at that path. `failedPrecondition` while it is used.
+    func unmount(_ path: FilePath, in id: SandboxID) async throws
+
+    /// Runs a command in several copies of a running sandbox; returns when all are over. A repeat with the same key joins
+    /// the work, or does it again with what is there. Cancelled, it is given up: with a key, a minute later.
+    func branch(
+        _ id: SandboxID, _ order: BranchOrder, by caller: Caller, key: IdempotencyKey?, report: @escaping BranchReporter
+    ) async throws -> BranchOutcome
+
+    /// Makes a token for what a running sandbox serves on a port.
+    func issueConnectToken(_ request: ConnectTokenRequest, for id: SandboxID) async throws -> ConnectToken
+
+    /// Takes such a token back; nothing happens where it isn't good any more.
+    func revokeConnectToken(_ token: ConnectTokenID, of id: SandboxID) async throws
+
+    /// The tunnels of a running sandbox, in the order in which they were asked for.
+    func tunnels(of id: SandboxID) async throws -> [TunnelEndpoint]
+    /// Waits until a sandbox is ready, or is over, at most `limit` (60 s in any case); see `readyAt`.
+    func waitReady(_ id: SandboxID, upTo limit: Duration) async throws -> SandboxSnapshot
+    /// Connects to a port of a running sandbox; see `SandboxHost`.
+    func connect(to port: UInt16, of id: SandboxID) async throws -> SandboxConnection
+    /// Keeps a running sandbox from being idle until the lease is released.
+    func lease(on id: SandboxID) async throws -> any SandboxLease
 
     /// Whether requests can be served: the launcher answers and recovery is complete.
     func readiness() async -> Readiness

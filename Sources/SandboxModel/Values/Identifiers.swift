@@ -38,6 +38,19 @@ extension MintedID {
         return Self(unchecked: prefix + lead + String(decoding: rest, as: UTF8.self))
     }
 
+    /// What a digest of at least 16 bytes stands for: the same for the same digest. For ids of 22 letters and digits.
+    public init(digest: [UInt8]) {
+        precondition(digest.count >= 16 && Self.length <= 24)
+        var words = [UInt64](repeating: 0, count: 2)
+        for (index, byte) in digest.prefix(16).enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        let characters = (0..<Self.length).map { index in
+            let word = words[index / 12]
+            words[index / 12] = word / UInt64(alphabet.count)
+            return alphabet[Int(word % UInt64(alphabet.count))]
+        }
+        self.init(unchecked: Self.prefix + String(decoding: characters, as: UTF8.self))
+    }
+
     public var description: String { text }
 
     public init(from decoder: any Decoder) throws {
@@ -70,6 +83,30 @@ public struct SandboxID: MintedID {
 /// An app: `ap-` and 22 characters.
 public struct AppID: MintedID {
     public static let prefix = "ap-"
+    public static let length = 22
+    public let text: String
+    public init(unchecked text: String) { self.text = text }
+}
+
+/// An image: `im-` and 22 characters, which follow from what it is made of.
+public struct ImageID: MintedID {
+    public static let prefix = "im-"
+    public static let length = 22
+    public let text: String
+    public init(unchecked text: String) { self.text = text }
+}
+
+/// An uploaded build context: `cx-` and 22 characters.
+public struct BuildContextID: MintedID {
+    public static let prefix = "cx-"
+    public static let length = 22
+    public let text: String
+    public init(unchecked text: String) { self.text = text }
+}
+
+/// A connect token, which it isn't a secret of: `cn-` and 22 characters.
+public struct ConnectTokenID: MintedID {
+    public static let prefix = "cn-"
     public static let length = 22
     public let text: String
     public init(unchecked text: String) { self.text = text }

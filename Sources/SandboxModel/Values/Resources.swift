@@ -19,13 +19,19 @@ public struct Resources: Sendable, Hashable {
     public var memoryMiB: ResourceAmount<Int>
     /// The most processes and threads at a time, kernel threads of the sandbox's own included.
     public var pidsLimit: Int?
+    /// What it may keep on disk, in MiB; nil for the service's default.
+    public var diskMiB: Int?
+
+    /// A disk of less than this holds too few files, one of more takes the kernel too much memory.
+    public static let diskMiBRange = 16...262_144
 
     public init(
         cpuMillicores: ResourceAmount<Int> = .init(), memoryMiB: ResourceAmount<Int> = .init(),
-        pidsLimit: Int? = nil
+        pidsLimit: Int? = nil, diskMiB: Int? = nil
     ) {
         self.cpuMillicores = cpuMillicores
         self.memoryMiB = memoryMiB
         self.pidsLimit = pidsLimit
+        self.diskMiB = diskMiB
     }
 }

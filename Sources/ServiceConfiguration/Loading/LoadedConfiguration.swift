@@ -68,6 +68,10 @@ public struct LoadedConfiguration: Sendable {
                 problems.append(problem(with: "tls", "is files: that takes \(name) as well"))
             }
         }
+        if (values.tunnelCertificate == nil) != (values.tunnelKey == nil) {
+            let name = values.tunnelKey == nil ? "tunnel_certificate" : "tunnel_key"
+            problems.append(problem(with: name, "is one of two: it takes tunnel_certificate and tunnel_key"))
+        }
         let uses: [(name: String, mode: TLSMode)] = [
             ("tls_certificate", .files), ("tls_key", .files), ("tls_names", .developmentCA),
         ]

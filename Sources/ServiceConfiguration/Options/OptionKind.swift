@@ -1,3 +1,5 @@
+import SandboxModel
+
 /// How the text of an option becomes a value, and which values there are.
 struct OptionKind<Value: Sendable>: Sendable {
     /// What a value has to be, as the end of "… is not".
@@ -58,12 +60,35 @@ extension OptionKind where Value == String {
         return !host.isEmpty && isHost && host == host.lowercased() ? text : nil
     }
 
+    static let ipAddress = OptionKind(
+        "an IPv4 or IPv6 address", parse: { IPAddress($0)?.description }, show: { .text($0) })
+
     static let hostName = OptionKind(
         "a DNS name or an IP address",
         parse: { text in
             (1...253).contains(text.utf8.count)
                 && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || ".-*:".contains($0)) } ? text : nil
         }, show: { .text($0) })
+}
+
+extension OptionKind where Value == String {
+    static let registryHost = OptionKind(
+        "a host in lower case, perhaps with a port", parse: { isRegistry($0[...]) ? $0 : nil }, show: { .text($0) })
+
+    static let imageReference = OptionKind(
+        "the name of an image", parse: { (try? ImageReference($0)) == nil ? nil : $0 }, show: { .text($0) })
+
+    static let registryPair = OptionKind(
+        "REGISTRY=HOST, both in lower case, perhaps with a port",
+        parse: { text in
+            let halves = text.split(separator: "=", omittingEmptySubsequences: false)
+            return halves.count == 2 && halves.allSatisfy { isRegistry($0) } ? text : nil
+        }, show: { .text($0) })
+
+    private static func isRegistry(_ text: Substring) -> Bool {
+        (try? ImageReference("\(text)/name"))?.registry == String(text)
+            && (text.contains(".") || text.contains(":") || text == "localhost")
+    }
 }
 
 extension OptionKind {
@@ -99,10 +124,22 @@ extension OptionKind where Value == Bool {
         rule: "true or false", isSwitch: true, parse: { $0.first.flatMap(Bool.init) }, show: { .flag($0) })
 }
 
+extension OptionKind where Value == PortRange {
+    static let ports = OptionKind(
+        "two ports from 1024 to 65535 with a dash between them, the lower first", parse: { PortRange($0) },
+        show: { .text($0.description) })
+}
+
 extension OptionKind where Value == ListenAddress {
     static let address = OptionKind(
         "HOST:PORT, with port 0 or a port from 1024 to 65535", parse: { ListenAddress($0) },
         show: { .text($0.description) })
+}
+
+extension OptionKind where Value == ConnectAddress {
+    static let connectAddress = OptionKind(
+        "http:// or https://, a host in lower case or *. and one, and perhaps a port",
+        parse: { ConnectAddress($0) }, show: { .text($0.description) })
 }
 
 extension OptionKind where Value: CaseIterable & RawRepresentable, Value.RawValue == String {

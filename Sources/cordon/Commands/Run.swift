@@ -27,7 +27,9 @@ struct Run: AsyncParsableCommand {
         let lifetime = sandbox.timeout.map { min($0 + Self.grace, 86_400) }
         let made = try sandbox.request(timeout: lifetime)
         let status = try await reporting {
-            let id = try await client.create(made).id
+            let created = try await client.create(made)
+            warnOfChangedHost(created)
+            let id = created.id
             do {
                 var request = StartExecRequest(argv: argv)
                 request.user = user
@@ -57,6 +59,8 @@ struct ExecCommand: AsyncParsableCommand {
     @OptionGroup var service: ServiceOptions
     @Option(name: [.long, .short], help: ArgumentHelp("A variable; KEY alone takes ours.", valueName: "KEY=value"))
     var env: [String] = []
+    @Option(help: ArgumentHelp("A secret whose variables it gets; may be repeated.", valueName: "name"))
+    var secret: [String] = []
     @Option(help: "The working directory.") var workdir: String?
     @Option(help: "Seconds until it is ended.") var timeout: Double?
     @Option(help: "The user, a name or number, optionally with :group.") var user: String?
@@ -69,6 +73,7 @@ struct ExecCommand: AsyncParsableCommand {
         let client = try service.client()
         var request = StartExecRequest(argv: argv)
         if !env.isEmpty { request.env = try variables(env) }
+        if !secret.isEmpty { request.secrets = secret.map { .stored($0) } }
         request.workdir = workdir
         request.timeoutSeconds = timeout
         request.user = user

@@ -10,6 +10,10 @@ struct Create: AsyncParsableCommand {
 
     @OptionGroup var service: ServiceOptions
     @OptionGroup var sandbox: SandboxOptions
+    @Option(
+        help: ArgumentHelp(
+            "The sandbox whose network and lifetime it shares; needs --name.", valueName: "sandbox"))
+    var sidecarOf: SandboxReference?
     @Flag(name: [.customShort("t"), .customLong("tty")], help: "Give the main command a terminal.") var terminal = false
     @Flag(help: "Print the sandbox as JSON.") var json = false
     @Argument(parsing: .postTerminator, help: "The main command and its arguments.") var argv: [String] = []
@@ -23,9 +27,19 @@ struct Create: AsyncParsableCommand {
             request.pty = TerminalRequest(rows: size?.rows, cols: size?.columns)
         }
         let wanted = request
-        let made = try await reporting { try await client.create(wanted) }
+        let made = try await reporting {
+            guard let sidecarOf else { return try await client.create(wanted) }
+            return try await client.create(wanted, besides: client.identify(sidecarOf))
+        }
+        warnOfChangedHost(made)
         if json { try printJSON(made) } else { print(made.id) }
     }
+}
+
+/// Says so where a sandbox lies on another `/usr` than the one that its image was made on.
+func warnOfChangedHost(_ sandbox: Sandbox) {
+    guard sandbox.imageHostChanged == true else { return }
+    say("the host's /usr has changed since image \(sandbox.image) was made on it")
 }
 
 struct List: AsyncParsableCommand {
@@ -37,6 +51,14 @@ struct List: AsyncParsableCommand {
     @Flag(help: "As JSON, one sandbox on a line.") var json = false
     @Option(help: "Only of this app.") var app: String?
     @Option(help: ArgumentHelp("Only with this tag; may be repeated.", valueName: "key=value")) var tag: [String] = []
+    @Option(help: ArgumentHelp("The sidecars of this sandbox, which aren't listed otherwise.", valueName: "sandbox"))
+    var sidecarsOf: SandboxReference?
+
+    func validate() throws {
+        guard sidecarsOf == nil || app == nil && tag.isEmpty else {
+            throw ValidationError("--sidecars-of goes without --app and --tag")
+        }
+    }
 
     func run() async throws {
         let client = try service.client()
@@ -44,10 +66,13 @@ struct List: AsyncParsableCommand {
         if let app { parameters.append(("app", app)) }
         if !all { parameters.append(("state", "running")) }
         if !json, !quiet { print(row("ID", "APP", "NAME", "STATE", "CREATED")) }
+        var main: String?
+        if let sidecarsOf { main = try await reporting { try await client.identify(sidecarsOf) } }
+        let besides = main
         var cursor: String?
         repeat {
             let asked = parameters + (cursor.map { [("cursor", $0)] } ?? [])
-            let page = try await reporting { try await client.sandboxes(asked) }
+            let page = try await reporting { try await client.sandboxes(asked, besides: besides) }
             for sandbox in page.sandboxes { try show(sandbox) }
             cursor = page.nextCursor
         } while cursor != nil
@@ -97,11 +122,13 @@ struct Wait: AsyncParsableCommand {
 
     @OptionGroup var service: ServiceOptions
     @Option(help: "The exec's id.") var exec: String?
+    @Flag(help: "Only until it is ready, as its probe says.") var ready = false
     @Flag(help: "Print the end as JSON.") var json = false
     @Argument(help: "The sandbox.") var sandbox: SandboxReference
 
     func run() async throws {
         let client = try service.client()
+        if ready { return try await reporting { try await client.waitReady(client.identify(sandbox)) } }
         let result = try await reporting {
             let id = try await client.identify(sandbox)
             guard let exec else { return try await client.wait(for: id) }

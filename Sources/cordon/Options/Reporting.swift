@@ -21,7 +21,7 @@ func reporting<Value>(_ work: () async throws -> Value) async throws -> Value {
 
 private func reported(_ error: any Error) -> any Error {
     switch error {
-    case is ClientError, is LocalFailure: fail(error)
+    case is ClientError, is LocalFailure, is LocalFault, is CopyRefused: fail(error)
     // As a program ends that writes where nobody reads: 128 and SIGPIPE.
     case is OutputClosed: ExitCode(141)
     default: error

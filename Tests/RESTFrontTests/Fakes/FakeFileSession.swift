@@ -5,6 +5,7 @@ import Synchronization
 final class FakeFileSession: FileSession {
     private let service: FakeService
     private let reading = Mutex<[[UInt8]]>([])
+    private let watched = Mutex<[[FileChange]]>([])
 
     init(service: FakeService) { self.service = service }
 
@@ -41,6 +42,10 @@ final class FakeFileSession: FileSession {
         reading.withLock { $0.isEmpty ? nil : $0.removeFirst() }
     }
 
+    func digest(of path: FilePath) async throws -> [UInt8] {
+        service.update { $0.files[path.text] } ?? []
+    }
+
     func attributes(of path: FilePath, followingLinks: Bool) async throws -> FileAttributes {
         guard let bytes = service.update({ $0.files[path.text] }) else { throw FileFault.notFound.error(path) }
         return attributes(of: bytes.count)
@@ -61,5 +66,33 @@ final class FakeFileSession: FileSession {
     }
     func rename(_ path: FilePath, to other: FilePath, replacing: Bool) async throws {}
     func changeMode(of path: FilePath, to mode: UInt32) async throws {}
+    /// Keeps the archive as it came.
+    func unpack(_ unpacking: Unpacking, next: () async throws -> [UInt8]?) async throws -> UnpackingSummary {
+        var bytes: [UInt8] = []
+        while let piece = try await next() { bytes += piece }
+        guard !bytes.isEmpty else { throw FileFault.archiveInvalid.error(unpacking.path, note: "it is empty\u{1b}") }
+        let content = bytes
+        service.update { $0.files[unpacking.path.text] = content }
+        return UnpackingSummary(
+            entries: 3, bytes: UInt64(content.count), digest: [UInt8](repeating: 10, count: 32), leftOut: ["dev/null"],
+            leftOutCount: 1)
+    }
+
+    func pack(_ path: FilePath, compression: ArchiveCompression, omittingTimes: Bool) async throws {
+        _ = try await read(path, from: 0, upTo: .max)
+    }
+
+    func watch(_ path: FilePath, recursive: Bool) async throws {
+        _ = try await attributes(of: path, followingLinks: true)
+        watched.withLock {
+            $0 = [
+                [FileChange(.created, path: Array("a".utf8), isDirectory: true)], [],
+                [FileChange(.renamed, path: Array("a".utf8), newPath: [0xff]), FileChange(.overflow)],
+            ]
+        }
+    }
+
+    func nextChanges() async throws -> [FileChange]? { watched.withLock { $0.isEmpty ? nil : $0.removeFirst() } }
+
     func close() { service.update { $0.closedSessions += 1 } }
 }

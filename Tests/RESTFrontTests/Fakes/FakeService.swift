@@ -27,6 +27,7 @@ final class FakeService: SandboxService {
         var runs: [SandboxID: FakeRun] = [:]
         var files: [String: [UInt8]] = [:]
         var closedSessions = 0
+        var secrets: [FakeSecret] = []
     }
 
     let state = Mutex(State())
@@ -122,6 +123,21 @@ final class FakeService: SandboxService {
     func setTags(of id: SandboxID, to tags: Tags) async throws -> SandboxSnapshot {
         var snapshot = try await sandbox(id)
         snapshot.spec.tags = tags
+        state.withLock { $0.sandboxes[id] = snapshot }
+        return snapshot
+    }
+
+    func setName(of id: SandboxID, to name: SandboxName) async throws -> SandboxSnapshot {
+        var snapshot = try await sandbox(id)
+        snapshot.spec.name = name
+        state.withLock { $0.sandboxes[id] = snapshot }
+        return snapshot
+    }
+
+    func setNetwork(of id: SandboxID, to policy: NetworkPolicy) async throws -> SandboxSnapshot {
+        var snapshot = try await sandbox(id)
+        guard snapshot.status == .running else { throw CordonError(.failedPrecondition, "the sandbox is over") }
+        snapshot.spec.network = policy
         state.withLock { $0.sandboxes[id] = snapshot }
         return snapshot
     }
@@ -300,6 +316,62 @@ final class FakeService: SandboxService {
         return state.withLock { $0.logs }
             .filter { $0.at >= (since ?? $0.at) && $0.at <= (until ?? $0.at) }
             .prefix(limit).map { $0 }
+    }
+
+    func snapshot(_ id: SandboxID, _ order: SnapshotOrder) async throws -> ImageRecord {
+        ImageRecord(id: .mint(), kind: .snapshot, root: .host, sandbox: id, createdAt: .now())
+    }
+
+    /// The first succeeds, and is over already; the others don't.
+    func branch(
+        _ id: SandboxID, _ order: BranchOrder, by caller: Caller, key: IdempotencyKey?, report: @escaping BranchReporter
+    ) async throws -> BranchOutcome {
+        let image = ImageID.mint()
+        await report(.snapshot(image))
+        let file = FileAttributes(kind: .file, size: 1, mode: 0o644, user: 0, group: 0, modifiedAt: .now())
+        var results: [BranchResult] = []
+        for number in 1...order.count {
+            await report(.started(number: number, id))
+            let program = try await startExec(try order.program(of: number), in: id, by: caller, key: nil)
+            let result = BranchResult(
+                number: number, sandbox: id, program: program,
+                ending: Ending(.exited, exitCode: number == 1 ? 0 : 1, at: .now()),
+                changes: TreeDiff(changes: [TreeChange(path: [0x61], kind: .added, after: file)]), isKept: number == 1,
+                image: image)
+            await report(.ended(result))
+            results.append(result)
+        }
+        return BranchOutcome(image: image, winner: 1, branches: results)
+    }
+
+    func mount(_ order: MountOrder, in id: SandboxID) async throws {}
+    func unmount(_ path: FilePath, in id: SandboxID) async throws {}
+
+    func issueConnectToken(_ request: ConnectTokenRequest, for id: SandboxID) async throws -> ConnectToken {
+        _ = try await sandbox(id)
+        return ConnectToken(
+            id: .mint(), url: "http://127.0.0.1:1/", text: "ct-\(request.port)",
+            expiresAt: Timestamp(microseconds: 1_700_000_000_000_000))
+    }
+
+    func revokeConnectToken(_ token: ConnectTokenID, of id: SandboxID) async throws { _ = try await sandbox(id) }
+
+    func tunnels(of id: SandboxID) async throws -> [TunnelEndpoint] {
+        try await sandbox(id).spec.tunnels.ports.map {
+            TunnelEndpoint(port: $0.port, kind: $0.kind, host: "tunnels.example", hostPort: 20_000 + $0.port % 1000)
+        }
+    }
+
+    func waitReady(_ id: SandboxID, upTo limit: Duration) async throws -> SandboxSnapshot { try await sandbox(id) }
+
+    func connect(to port: UInt16, of id: SandboxID) async throws -> SandboxConnection {
+        _ = try await sandbox(id)
+        throw CordonError.nobodyListens(on: port, of: id)
+    }
+
+    func lease(on id: SandboxID) async throws -> any SandboxLease {
+        _ = try await sandbox(id)
+        return NoLease()
     }
 
     func readiness() async -> Readiness { state.withLock { $0.ready } }

@@ -19,7 +19,9 @@ func withFront(
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let front = RESTFront(
-        service: service, verifier: FakeVerifier(), bodyHash: { bytes in [UInt8(truncatingIfNeeded: bytes.hashValue)] },
+        service: service, images: FakeImages(), secrets: service, volumes: FakeVolumes(service), uploads: FakeUploads(),
+        verifier: FakeVerifier(),
+        bodyHash: { bytes in [UInt8(truncatingIfNeeded: bytes.hashValue)] },
         options: options, furtherRoutes: [.echo], logger: logger)
     let (ports, source) = AsyncStream<Int>.makeStream()
     let server = try front.server(onListening: { source.yield($0) })

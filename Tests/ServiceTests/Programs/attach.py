@@ -362,11 +362,11 @@ class Bare:
 
 
 def memory():
-    """The service's resident memory in MiB."""
+    """The service's memory of its own in MiB: not the pages of its program, which come and go."""
     pid = next(
         int(entry) for entry in os.listdir("/proc") if entry.isdigit() and serves(int(entry)))
     with open(f"/proc/{pid}/status") as file:
-        return int(next(line for line in file if line.startswith("VmRSS")).split()[1]) / 1024
+        return int(next(line for line in file if line.startswith("RssAnon")).split()[1]) / 1024
 
 
 def serves(pid):

@@ -55,8 +55,9 @@ def creates():
     refused("POST", "/v1/sandboxes", 413, "body", data=iter([b" " * 65536] * 20), headers={"Content-Type": "application/json"})
     refused("POST", "/v1/sandboxes", 415, "Content-Type", data=b"{}", headers={"Content-Type": "text/plain"})
     refused("POST", "/v1/sandboxes", 400, "Idempotency-Key", json={}, headers={"Idempotency-Key": "a b"})
-    for field in ("image", "runtime"):
-        refused("POST", "/v1/sandboxes", 501, field, json={field: "other"})
+    refused("POST", "/v1/sandboxes", 501, "runtime", json={"runtime": "other"})
+    refused("POST", "/v1/sandboxes", 404, "image", json={"image": "other"})
+    refused("POST", "/v1/sandboxes", 400, "image", json={"image": "Other"})
     same(everything(), before, "what there is")
 
 

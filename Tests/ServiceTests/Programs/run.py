@@ -276,6 +276,8 @@ def examples(directory):
     lines = printed(directory + "/run.py").splitlines()
     same(lines[0], str({"stdout": "45\n", "stderr": "", "ending": "exited", "exit_code": 0, "files": {}}))
     same((lines[2], lines[3]), ("timed_out", "{'/tmp/work/answer': '42'}"))
+    same(printed(directory + "/agent_rest.py"), "first step: 1\none branch, two steps: ['3', '6']\nthe other, one step: 3\n"
+         "its state: [1, 2]\n")
 
 
 def speed():

@@ -1,0 +1,42 @@
+/// A secret, a named set of environment variables: `st-` and 22 characters.
+public struct SecretID: MintedID {
+    public static let prefix = "st-"
+    public static let length = 22
+    public let text: String
+    public init(unchecked text: String) { self.text = text }
+}
+
+/// A secret's name, which is its own among all secrets; never of an id's shape.
+public struct SecretName: Sendable, Hashable, CustomStringConvertible {
+    private static let rule =
+        "1–64 characters of [A-Za-z0-9._-], not starting with a dot, and not an id (st-…)"
+    public let text: String
+
+    /// Throws `invalidArgument` for `field` when a character, the length or the shape isn't allowed.
+    public init(_ text: String, field: String = "name") throws(CordonError) {
+        guard (1...64).contains(text.utf8.count), text.utf8.first != UInt8(ascii: "."),
+            text.utf8.allSatisfy(NameRules.isNameByte), SecretID(text) == nil
+        else { throw .invalid(field: field, value: text, rule: Self.rule) }
+        self.text = text
+    }
+
+    public var description: String { text }
+}
+
+/// How a request says which secret it means.
+public enum SecretReference: Sendable, Hashable, CustomStringConvertible {
+    case id(SecretID)
+    case name(SecretName)
+
+    /// An id where the text has an id's shape, else a name. Throws `invalidArgument` for `field`.
+    public init(_ text: String, field: String) throws(CordonError) {
+        if let id = SecretID(text) { self = .id(id) } else { self = .name(try SecretName(text, field: field)) }
+    }
+
+    public var description: String {
+        switch self {
+        case .id(let id): id.text
+        case .name(let name): name.text
+        }
+    }
+}

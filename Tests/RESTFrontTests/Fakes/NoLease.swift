@@ -1,0 +1,6 @@
+import SandboxModel
+
+/// A lease on nothing.
+struct NoLease: SandboxLease {
+    func release() {}
+}
