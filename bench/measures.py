@@ -29,7 +29,7 @@ def measured(work, count, between=lambda: time.sleep(0.01), warm=10):
     return times
 
 
-def creates(report, service, count, who="Cordon", target=None):
+def creates(report, service, count, who="Cordon", target=None, **spec):
     connection = service.connection()
     living = []
 
@@ -37,10 +37,11 @@ def creates(report, service, count, who="Cordon", target=None):
         connection.remove(living.pop())
         time.sleep(0.02)
 
-    report.add(CREATE, who, measured(lambda: living.append(connection.create()), count, remove), target=target)
+    times = measured(lambda: living.append(connection.create(**spec)), count, remove)
+    report.add(CREATE, who, times, target=target, tail=target and 15)
 
 
-def cycles(report, service, peers, count):
+def cycles(report, service, count):
     connection = service.connection()
 
     def whole():
@@ -50,19 +51,16 @@ def cycles(report, service, peers, count):
         connection.remove(sandbox)
 
     report.add(CYCLE, "Cordon: create, exec, delete", measured(whole, count, lambda: time.sleep(0.02)), target=6)
-    for peer in peers:
+
+
+def peers(report, others, count):
+    """What the others take for the same: a new sandbox, and a command in one that runs."""
+    for peer in others:
         if hasattr(peer, "prepare"):
             peer.prepare()
         few = peer.name.startswith(("docker", "runsc"))
         report.add(CYCLE, peer.name, measured(peer.run, min(count, 30) if few else count, warm=3))
-
-
-def execs(report, service, peers, count, who="Cordon: exec, over REST", target=2):
-    connection = service.connection()
-    sandbox = connection.create()
-    report.add(EXEC, who, measured(lambda: connection.run(sandbox, "true"), count), target=target)
-    connection.remove(sandbox)
-    for peer in peers:
+    for peer in others:
         if not hasattr(peer, "execute"):
             continue
         few = peer.name.startswith(("docker", "runsc"))
@@ -71,6 +69,13 @@ def execs(report, service, peers, count, who="Cordon: exec, over REST", target=2
             report.add(EXEC, peer.exec_name, measured(peer.execute, min(count, 30) if few else count, warm=3))
         finally:
             peer.stop()
+
+
+def execs(report, service, count, who="Cordon: exec, over REST", target=2):
+    connection = service.connection()
+    sandbox = connection.create()
+    report.add(EXEC, who, measured(lambda: connection.run(sandbox, "true"), count), target=target)
+    connection.remove(sandbox)
 
 
 def empty_pool(report, programs, count):
@@ -87,10 +92,12 @@ def beside_busy(report, service, count, busy=200):
     others = []
     for _ in range(busy):
         others.append(connection.create())
-        connection.start(others[-1], "sh", "-c", "while echo a line of some length; do sleep 0.1; done")
+        # One process each, which waits by itself.
+        connection.start(others[-1], "bash", "-c",
+                         "mkfifo /tmp/never; exec 3<>/tmp/never; while echo a line of some length; do read -t 0.1 -u 3; done")
     try:
         creates(report, service, count, f"Cordon, beside {busy} busy sandboxes")
-        execs(report, service, [], count, f"Cordon, beside {busy} busy sandboxes", target=None)
+        execs(report, service, count, f"Cordon, beside {busy} busy sandboxes", target=None)
     finally:
         for sandbox in others:
             connection.remove(sandbox)
@@ -126,7 +133,7 @@ def throughput(report, service, size, rounds=5):
         return got
 
     def over_http():
-        return drain(connection.open_stdout(sandbox, connection.start(sandbox, *writer)))
+        return connection.count_stdout(sandbox, connection.start(sandbox, *writer))
 
     def over_pipe():
         with subprocess.Popen(writer, stdout=subprocess.PIPE, bufsize=0) as process:
@@ -179,41 +186,76 @@ def rate(report, service, count, clients=16):
     report.add("Sandboxes ended, one after the other", "Cordon", [len(living) / (time.perf_counter() - started)], unit="/s")
 
 
-def growth(report, service, steps):
+def growth(report, service, steps, hold):
     """Create and list while there are more and more sandboxes; then what they hold, how a restart finds them again,
     and how fast they go."""
     connection = service.connection()
     before = Memory(service)
     living = []
+
+    def create():
+        # They are to live through all of this.
+        living.append(connection.create(timeout_seconds=hold + 3600))
+
     for step in steps:
         while len(living) < step:
-            living.append(connection.create())
+            create()
         times = []
         for _ in range(30):
-            times.append(milliseconds(lambda: living.append(connection.create())))
+            times.append(milliseconds(create))
             time.sleep(0.02)
         report.add("Create, with others there", f"Cordon, with {step}", times)
         report.add("List 100, with others there", f"Cordon, with {step}",
                    measured(lambda: connection.call("GET", "/v1/sandboxes?limit=100"), 30))
-    report.add(f"Memory of an idle sandbox, of {len(living)}", "Cordon, all in", [Memory(service).beside(before) / len(living)],
+    time.sleep(hold)
+    if (running := count_running(service.connection())) != len(living):
+        raise Refused(f"{running} of {len(living)} sandboxes run after {hold} s")
+    report.add(f"Memory of an idle sandbox, of {len(living)}", f"Cordon, all in, after {hold} s", [Memory(service).beside(before) / len(living)],
                unit="MiB", target=3)
     service.kill()
     started = time.perf_counter()
     service.start()
     report.add(f"Service ready again, with {len(living)} sandboxes", "Cordon", [time.perf_counter() - started], unit="s",
                target=1)
-    connection = service.connection()
-    running = 0
-    cursor = ""
+    if (running := count_running(service.connection())) != len(living):
+        raise Refused(f"{running} of {len(living)} sandboxes run after the restart")
+    started = time.perf_counter()
+    end_all(service, living)
+    slots_gone(service)
+    report.add(f"{len(living)} sandboxes ended, 16 at a time", "Cordon", [time.perf_counter() - started], unit="s",
+               target=10)
+    nothing_left(service)
+
+
+def count_running(connection):
+    running, cursor = 0, ""
     while cursor is not None:
         page = connection.call("GET", "/v1/sandboxes?state=running&limit=1000" + (f"&cursor={cursor}" if cursor else ""))
         running += len(page["sandboxes"])
         cursor = page.get("next_cursor")
-    if running != len(living):
-        raise Refused(f"{running} of {len(living)} sandboxes run after the restart")
-    started = time.perf_counter()
-    end_all(service, living)
-    report.add(f"{len(living)} sandboxes ended, 16 at a time", "Cordon", [time.perf_counter() - started], unit="s")
+    return running
+
+
+def slots_gone(service):
+    """Returns once control groups and records of those that have ended are removed."""
+    slots = pathlib.Path(service.directory, "run", "slots")
+    deadline = time.monotonic() + 10
+    # But for the pool's own.
+    while (left := len(list(slots.iterdir()))) > 16:
+        if time.monotonic() > deadline:
+            raise Refused(f"{left} slots are left")
+        time.sleep(0.05)
+
+
+def nothing_left(service):
+    """Raises unless, but for the pool's own, everything that sandboxes consist of is gone."""
+    slots_gone(service)
+    deadline = time.monotonic() + 10
+    trash = pathlib.Path(service.directory, "data", "storage", "trash")
+    while any(trash.iterdir()):
+        if time.monotonic() > deadline + 60:
+            raise Refused(f"what sandboxes wrote is left in {trash}")
+        time.sleep(0.1)
 
 
 def end_all(service, sandboxes, clients=16):

@@ -8,7 +8,11 @@ import pathlib
 import subprocess
 import time
 
-PACKAGES = ["bubblewrap", "busybox-static", "containerd", "crun", "docker.io", "libdevmapper1.02.1", "runc", "runsc"]
+PACKAGES = [
+    "bubblewrap", "busybox-static", "containerd", "crun", "docker.io", "libdevmapper1.02.1", "runc", "runsc", "haproxy", "liblua5.3-0",
+    "docker-registry", "skopeo", "umoci", "xfsprogs", "btrfs-progs", "libinih1", "liburcu8",
+    "libopentracing-c-wrapper0", "libopentracing1", "nginx", "libnginx-mod-stream",
+]
 
 
 def fetch(directory):
@@ -44,7 +48,7 @@ class Runner:
 
     def path(self, name):
         for place in self.environment["PATH"].split(":"):
-            if os.access(f"{place}/{name}", os.X_OK):
+            if os.path.isfile(f"{place}/{name}") and os.access(f"{place}/{name}", os.X_OK):
                 return f"{place}/{name}"
         return None
 

@@ -8,21 +8,27 @@ from xml.sax.saxutils import escape
 class Row:
     """One figure: what was measured of whom, `n` times, in `unit`."""
 
-    def __init__(self, measure, who, values, unit="ms", target=None, most=True):
+    def __init__(self, measure, who, values, unit="ms", target=None, most=True, tail=None):
         ordered = sorted(values)
         self.measure, self.who, self.unit, self.n = measure, who, unit, len(ordered)
         self.median = statistics.median(ordered)
         self.p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-        # The figure to reach, and whether it is the most (or the least) that there should be.
-        self.target, self.most = target, most
+        # The figure to reach, whether it is the most (or the least) that there should be, and the most of the 99th
+        # percentile.
+        self.target, self.most, self.tail = target, most, tail
 
     @property
     def is_cordon(self):
         return self.who.startswith("Cordon")
 
-    @property
-    def is_met(self):
-        return self.median <= self.target if self.most else self.median >= self.target
+    def goals(self):
+        """What was to be reached: of what, the sign, the figure, what there is, and how far off that is (1 and less is
+        met)."""
+        if self.target is not None:
+            off = self.median / self.target if self.most else self.target / self.median
+            yield "", "≤" if self.most else "≥", self.target, self.median, off
+        if self.tail is not None:
+            yield ", p99", "≤", self.tail, self.p99, self.p99 / self.tail
 
 
 class Report:
@@ -35,7 +41,7 @@ class Report:
 
     def add(self, measure, who, values, **about):
         row = Row(measure, who, values, **about)
-        if not any(other.measure == measure for other in self.rows):
+        if not self.rows or self.rows[-1].measure != measure:
             print(f"\n{measure}\n  {'':46}{'median':>11}{'p99':>11}{'n':>6}   beside Cordon's", flush=True)
         self.rows.append(row)
         own = self.own(measure)
@@ -48,36 +54,42 @@ class Report:
         """Cordon's first row of a measure: what others are compared with."""
         return next((row for row in self.rows if row.measure == measure and row.is_cordon), None)
 
+    def grouped(self):
+        """The rows, those of one measure together."""
+        order = list(dict.fromkeys(row.measure for row in self.rows))
+        return sorted(self.rows, key=lambda row: order.index(row.measure))
+
     def targets(self):
         """Each figure that was to be reached, beside what it is."""
-        rows = [row for row in self.rows if row.target is not None]
-        if not rows:
-            return
-        print(f"\nTargets\n  {'':60}{'target':>13}{'median':>13}", flush=True)
-        for row in rows:
-            sign = "≤" if row.most else "≥"
-            verdict = "met" if row.is_met else f"missed: {row.median / row.target:.2f} x"
-            target = f"{sign} {row.target:g} {row.unit}"
-            print(f"  {row.measure + ': ' + row.who:60}{target:>13}{row.median:8.2f} {row.unit:<4}  {verdict}")
+        print(f"\nTargets\n  {'':70}{'target':>13}{'measured':>13}", flush=True)
+        for row in self.rows:
+            for of, sign, target, value, off in row.goals():
+                verdict = "met" if off <= 1 else f"missed by {off:.2f} x"
+                target = f"{sign} {target:g} {row.unit}"
+                print(f"  {row.measure + of + ': ' + row.who:70}{target:>13}{value:8.2f} {row.unit:<4}  {verdict}")
 
     def markdown(self):
         """The table for the README."""
-        lines = ["| Measure | | median | p99 | n | beside Cordon's |", "|---|---|---:|---:|---:|---:|"]
+        lines = ["| Measure | | median | p99 | n | beside Cordon's | to reach |", "|---|---|---:|---:|---:|---:|---|"]
         last = None
-        for row in self.rows:
+        for row in self.grouped():
             own = self.own(row.measure)
             ratio = "" if own is None or row.is_cordon else f"{row.median / own.median:.1f} ×"
             name = row.measure if row.measure != last else ""
             last = row.measure
+            goals = "; ".join(
+                f"{of.lstrip(', ')} {sign} {target:g}{'' if off <= 1 else f' (missed by {off:.2f} ×)'}".strip()
+                for of, sign, target, _, off in row.goals())
+            tail = f"{row.p99:.2f} {row.unit}" if row.most and row.n > 1 else ""
             lines.append(
-                f"| {name} | {row.who} | {row.median:.2f} {row.unit} | {row.p99:.2f} {row.unit} | {row.n} | {ratio} |")
+                f"| {name} | {row.who} | {row.median:.2f} {row.unit} | {tail} | {row.n} | {ratio} | {goals} |")
         return "\n".join(lines) + "\n"
 
     def json(self):
         rows = [
             {"measure": row.measure, "who": row.who, "median": row.median, "p99": row.p99, "n": row.n, "unit": row.unit}
             | ({"target": row.target} if row.target is not None else {})
-            for row in self.rows
+            for row in self.grouped()
         ]
         return json.dumps({"machine": self.machine, "rows": rows}, indent=2, ensure_ascii=False) + "\n"
 
