@@ -114,7 +114,7 @@ let package = Package(
         .target(name: "ServiceConfiguration", dependencies: ["CordonAPI", "SandboxModel", yams]),
         .target(name: "Access", dependencies: ["SandboxModel", crypto]),
         .target(name: "FrontConnections", dependencies: [nioCore, nioSSL]),
-        .target(name: "ServiceMetrics", dependencies: ["SandboxModel"]),
+        .target(name: "ServiceMetrics", dependencies: ["LinuxSystem", "SandboxModel"]),
         .target(name: "ServiceLog", dependencies: [logging]),
         .target(name: "SandboxNetwork", dependencies: ["SandboxModel", nioCore, nioHTTP1, nioPosix]),
         .target(name: "ServerCertificates", dependencies: ["LinuxSystem", asn1, certificates, crypto]),
@@ -216,7 +216,7 @@ let package = Package(
             name: "SandboxEngineTests",
             dependencies: ["Access", "SandboxModel", "SandboxEngine", "SandboxCatalog", grdb, logging]),
         .testTarget(name: "ServiceConfigurationTests", dependencies: ["CordonAPI", "ServiceConfiguration"]),
-        .testTarget(name: "ServiceMetricsTests", dependencies: ["SandboxModel", "ServiceMetrics"]),
+        .testTarget(name: "ServiceMetricsTests", dependencies: ["LinuxSystem", "SandboxModel", "ServiceMetrics"]),
         .testTarget(
             name: "SandboxImagesTests", dependencies: ["SandboxCatalog", "SandboxImages", "SandboxModel", logging],
             resources: [.copy("Programs")]),

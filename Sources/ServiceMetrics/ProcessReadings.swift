@@ -1,4 +1,5 @@
 import Glibc
+import LinuxSystem
 
 /// This process as the kernel sees it, under the names that Prometheus' own clients use.
 struct ProcessReadings: Sendable {
@@ -45,14 +46,20 @@ struct ProcessReadings: Sendable {
         return text.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }
     }
 
+    /// proc(5), /proc/pid/fd. The entries are read as the kernel packs them: readdir(3)'s `dirent` has a name of 256
+    /// bytes, and whoever copies it whole reads past the buffer's end at its last entries.
     private static var openDescriptors: Int? {
-        guard let directory = opendir("/proc/self/fd") else { return nil }
-        defer { closedir(directory) }
-        var count = 0
-        while let entry = readdir(directory) {
-            // The dots, and this listing's own.
-            if entry.pointee.d_name.0 != CChar(UInt8(ascii: ".")) { count += 1 }
+        let number = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard number >= 0 else { return nil }
+        let directory = Descriptor(owning: number)
+        let buffer = DirectoryBuffer()
+        // This listing's own isn't counted.
+        var count = -1
+        do {
+            while try buffer.fill(from: directory.raw) { for _ in buffer { count += 1 } }
+        } catch {
+            return nil
         }
-        return count - 1
+        return count
     }
 }

@@ -1,3 +1,5 @@
+import Glibc
+import LinuxSystem
 import SandboxModel
 import ServiceMetrics
 import Testing
@@ -67,5 +69,16 @@ struct ServiceMetricsTests {
         #expect(lines.contains(#"cordon_pool_launches_total{found="prepared"} 5"#))
         #expect(lines.contains { $0.hasPrefix("process_resident_memory_bytes ") })
         #expect(lines.contains { $0.hasPrefix("process_open_fds ") })
+    }
+
+    /// The kernel hands out about 1,365 such entries at a time.
+    @Test("thousands of descriptors are counted, in as many portions as they take")
+    func descriptors() throws {
+        let held = try (0..<2_000).map { _ in
+            SharedDescriptor(Descriptor(owning: try check(open("/dev/null", O_RDONLY | O_CLOEXEC), "open")))
+        }
+        let line = try #require(lines().first { $0.hasPrefix("process_open_fds ") })
+        // Other tests of this process hold some too.
+        #expect(try #require(line.split(separator: " ").last.flatMap { Int($0) }) > held.count)
     }
 }
