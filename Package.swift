@@ -188,15 +188,18 @@ let package = Package(
             linkerSettings: staticFoundation),
 
         // Tests drive the real service; the programs must be built beside them.
-        .target(name: "ServiceSupport", path: "Tests/ServiceSupport"),
-        .testTarget(name: "ServiceTests", dependencies: ["ServiceSupport"], resources: [.copy("Programs")]),
-        .testTarget(name: "ModalSDKTests", dependencies: ["ServiceSupport"], resources: [.copy("Programs")]),
+        .target(name: "ProgramSupport", dependencies: ["CLinux"], path: "Tests/ProgramSupport"),
+        .target(name: "ServiceSupport", dependencies: ["ProgramSupport"], path: "Tests/ServiceSupport"),
+        .testTarget(
+            name: "ServiceTests", dependencies: ["ProgramSupport", "ServiceSupport"], resources: [.copy("Programs")]),
+        .testTarget(
+            name: "ModalSDKTests", dependencies: ["ProgramSupport", "ServiceSupport"], resources: [.copy("Programs")]),
         .testTarget(name: "IsolationTests", dependencies: ["ServiceSupport"]),
-        .testTarget(name: "LeakTests", dependencies: ["ServiceSupport"]),
+        .testTarget(name: "LeakTests", dependencies: ["ProgramSupport", "ServiceSupport"]),
         .testTarget(
             name: "LayerTests",
             dependencies: ["ServiceSupport", "SandboxModel", "SandboxRuntime", "ShimProtocol", logging]),
-        .testTarget(name: "LinuxSystemTests", dependencies: ["CLinux", "LinuxSystem"]),
+        .testTarget(name: "LinuxSystemTests", dependencies: ["CLinux", "LinuxSystem", "ProgramSupport"]),
         .testTarget(
             name: "ShimProtocolTests", dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol"]),
         .testTarget(
@@ -204,13 +207,16 @@ let package = Package(
             dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol", "SandboxShim"]),
         .testTarget(
             name: "SandboxFilesTests",
-            dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol", "SandboxFiles", "TarArchives"],
+            dependencies: [
+                "CLinux", "LinuxSystem", "ProgramSupport", "SandboxModel", "ShimProtocol", "SandboxFiles",
+                "TarArchives",
+            ],
             resources: [.copy("Programs")]),
         .testTarget(
             name: "SandboxLauncherTests",
             dependencies: ["CLinux", "LinuxSystem", "SandboxModel", "ShimProtocol", "SandboxLauncher"]),
         .testTarget(name: "SandboxModelTests", dependencies: ["SandboxModel"]),
-        .testTarget(name: "SeccompPolicyTests", dependencies: ["SeccompPolicy"]),
+        .testTarget(name: "SeccompPolicyTests", dependencies: ["ProgramSupport", "SeccompPolicy"]),
         .testTarget(name: "SandboxCatalogTests", dependencies: ["SandboxModel", "SandboxCatalog", grdb, logging]),
         .testTarget(
             name: "SandboxEngineTests",
@@ -218,20 +224,22 @@ let package = Package(
         .testTarget(name: "ServiceConfigurationTests", dependencies: ["CordonAPI", "ServiceConfiguration"]),
         .testTarget(name: "ServiceMetricsTests", dependencies: ["LinuxSystem", "SandboxModel", "ServiceMetrics"]),
         .testTarget(
-            name: "SandboxImagesTests", dependencies: ["SandboxCatalog", "SandboxImages", "SandboxModel", logging],
+            name: "SandboxImagesTests",
+            dependencies: ["ProgramSupport", "SandboxCatalog", "SandboxImages", "SandboxModel", logging],
             resources: [.copy("Programs")]),
         .testTarget(name: "SandboxUploadsTests", dependencies: ["SandboxUploads", "SandboxModel", crypto, logging]),
         .testTarget(
-            name: "SandboxNetworkTests", dependencies: ["SandboxNetwork", "SandboxModel", nioCore],
+            name: "SandboxNetworkTests", dependencies: ["ProgramSupport", "SandboxNetwork", "SandboxModel", nioCore],
             resources: [.copy("Programs")]),
         .testTarget(name: "ServiceLogTests", dependencies: ["ServiceLog", logging]),
-        .testTarget(name: "ServerCertificatesTests", dependencies: ["ServerCertificates"]),
+        .testTarget(name: "ServerCertificatesTests", dependencies: ["ProgramSupport", "ServerCertificates"]),
         .testTarget(name: "AccessTests", dependencies: ["SandboxModel", "Access"]),
         .testTarget(name: "CordonAPITests", dependencies: ["CordonAPI", "SandboxModel"]),
         .testTarget(
             name: "RESTFrontTests",
             dependencies: [
-                "RESTFront", "CordonAPI", "FrontConnections", "SandboxModel", nioCore, nioPosix, logging,
+                "RESTFront", "CordonAPI", "FrontConnections", "ProgramSupport", "SandboxModel", nioCore, nioPosix,
+                logging,
                 serviceLifecycle,
                 yams,
             ],
@@ -244,7 +252,8 @@ let package = Package(
         .testTarget(
             name: "ModalFrontTests",
             dependencies: [
-                "FrontConnections", "ModalFront", "ModalProtocol", "SandboxModel", nioCore, nioEmbedded, nioHPACK,
+                "FrontConnections", "ModalFront", "ModalProtocol", "ProgramSupport", "SandboxModel", nioCore,
+                nioEmbedded, nioHPACK,
                 nioHTTP2,
             ]),
         .testTarget(

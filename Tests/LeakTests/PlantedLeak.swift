@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import ServiceSupport
 
 /// Something that a sandbox could have left behind, made on purpose.
@@ -7,15 +8,6 @@ struct PlantedLeak {
     let item: String
     let plant: () async throws -> Void
     let remove: () async throws -> Void
-
-    static func spawn(_ path: String, _ arguments: [String]) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        return process
-    }
 
     private static func must(_ path: String, _ arguments: [String]) async throws {
         let (status, output) = try await ServiceInstance.program(path, arguments)
@@ -37,22 +29,22 @@ struct PlantedLeak {
     }
 
     private static func holder(_ item: String, _ arguments: [String], group: String?) -> PlantedLeak {
-        nonisolated(unsafe) var process: Process?
+        nonisolated(unsafe) var process: HostProgram?
         return PlantedLeak(item: item) {
-            let started = try spawn("/usr/bin/env", arguments)
+            let started = try HostProgram("/usr/bin/env", arguments)
             process = started
             if let group {
-                try "\(started.processIdentifier)".write(
+                try "\(started.pid)".write(
                     toFile: group + "/cgroup.procs", atomically: false, encoding: .utf8)
             }
             // Until it is what it becomes.
-            while text(of: "/proc/\(started.processIdentifier)/comm") != "sleep\n" {
+            while text(of: "/proc/\(started.pid)/comm") != "sleep\n" {
                 guard started.isRunning else { throw ServiceInstance.Unavailable("\(arguments) ended") }
                 try await Task.sleep(for: .milliseconds(5))
             }
         } remove: {
-            if let process { kill(process.processIdentifier, SIGKILL) }
-            process?.waitUntilExit()
+            process?.kill(SIGKILL)
+            process?.wait()
         }
     }
 
@@ -116,12 +108,12 @@ struct PlantedLeak {
     }
 
     private static func holderProgram(_ item: String, _ program: String) -> PlantedLeak {
-        nonisolated(unsafe) var process: Process?
+        nonisolated(unsafe) var process: HostProgram?
         return PlantedLeak(item: item) {
-            process = try spawn("/usr/bin/python3", ["-c", program + ";import time;time.sleep(1000)"])
+            process = try HostProgram("/usr/bin/python3", ["-c", program + ";import time;time.sleep(1000)"])
         } remove: {
-            if let process { kill(process.processIdentifier, SIGKILL) }
-            process?.waitUntilExit()
+            process?.kill(SIGKILL)
+            process?.wait()
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import ServiceSupport
 import Testing
 
@@ -30,12 +31,12 @@ struct PlantedLeakTests {
     @Test("of a namespace that no process lives in")
     func heldNamespace() async throws {
         guard let handles = NamespaceHandles() else { return }
-        let process = try PlantedLeak.spawn("/usr/bin/unshare", ["-n", "-i", "-u", "sleep", "1000"])
-        while link("/proc/\(process.processIdentifier)/ns/uts") == link("/proc/self/ns/uts") { usleep(1000) }
-        handles.remember(process: process.processIdentifier)
-        let held = open("/proc/\(process.processIdentifier)/ns/net", O_RDONLY | O_CLOEXEC)
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        let process = try HostProgram("/usr/bin/unshare", ["-n", "-i", "-u", "sleep", "1000"])
+        while link("/proc/\(process.pid)/ns/uts") == link("/proc/self/ns/uts") { usleep(1000) }
+        handles.remember(process: process.pid)
+        let held = open("/proc/\(process.pid)/ns/net", O_RDONLY | O_CLOEXEC)
+        process.kill(SIGKILL)
+        process.wait()
         for _ in 0..<100 where handles.living.count > 1 { try await Task.sleep(for: .milliseconds(50)) }
         #expect(handles.living.map { $0.prefix(4) } == ["net:"])
         close(held)

@@ -1,5 +1,6 @@
 import Foundation
 import ModalFront
+import ProgramSupport
 import SandboxModel
 import Testing
 
@@ -54,16 +55,9 @@ struct ContentTests {
         let path = "/tmp/cordon-context-\(UUID().uuidString).tar"
         try archive.write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/tar")
-        process.arguments = ["-tvf", path]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let listed = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
+        let (status, listed) = try await HostProgram.result(of: "/bin/tar", ["-tvf", path])
         let lines = listed.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
-        #expect(process.terminationStatus == 0)
+        #expect(status == 0)
         #expect(lines.map { $0.last } == ["a.txt", String(long.dropFirst()), "small", "empty"])
         #expect(lines.map { $0[2] } == ["1000", "1000", "5", "0"])
         #expect(lines.map { $0[0] } == ["-rwxr-xr-x", "-rw-------", "-rw-r--r--", "-rw-r--r--"])

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import ServiceSupport
 import Testing
 
@@ -89,23 +90,17 @@ extension ServiceInstance {
 
 /// A registry that has the images which the SDK's recipes start from.
 func withRegistry(_ body: (_ host: String) async throws -> Void) async throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-    process.arguments = ["-B", try SDK.path(ofProgram: "registry"), "python:3.11.12-slim-bookworm", "base:1"]
-    let (input, output) = (Pipe(), Pipe())
-    process.standardInput = input
-    process.standardOutput = output
-    try process.run()
+    let (input, output) = (try ProgramPipe(), try ProgramPipe())
+    let program = try HostProgram(
+        "/usr/bin/python3", ["-B", try SDK.path(ofProgram: "registry"), "python:3.11.12-slim-bookworm", "base:1"],
+        input: input.reading, output: output.writing)
+    output.closeWriting()
     // It ends with its input, whatever becomes of this process.
     defer {
-        try? input.fileHandleForWriting.close()
-        process.waitUntilExit()
+        input.closeWriting()
+        program.wait()
     }
-    let line = await withCheckedContinuation { continuation in
-        DispatchQueue.global().async {
-            continuation.resume(returning: String(decoding: output.fileHandleForReading.availableData, as: UTF8.self))
-        }
-    }
+    let line = try await onThread { output.readLine() }
     guard let port = Int(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
         throw ServiceInstance.Unavailable("no registry: \(line)")
     }

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import Testing
 
 /// Autobahn's own cases against the pipeline that serves attaches; `Programs/autobahn.py` runs them.
@@ -8,8 +9,8 @@ struct AutobahnTests {
     func cases() async throws {
         let program = try unwrap(Bundle.module.url(forResource: "Programs/autobahn", withExtension: "py")).path
         try await withFront { front in
-            let (status, output) = try await Program.run(
-                "/usr/bin/python3", ["-B", program, "127.0.0.1", "\(front.port)", "/echo"])
+            let (status, output) = try await HostProgram.result(
+                of: "/usr/bin/python3", ["-B", program, "127.0.0.1", "\(front.port)", "/echo"])
             #expect(status == 0, "\(output.suffix(6000))")
         }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import FrontConnections
+import ProgramSupport
 import RESTFront
 import SandboxModel
 import Testing
@@ -13,8 +14,8 @@ struct TransportTests {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         let (certificate, key) = (directory.path + "/certificate.pem", directory.path + "/key.pem")
-        let (status, output) = try await Program.run(
-            "/usr/bin/openssl",
+        let (status, output) = try await HostProgram.result(
+            of: "/usr/bin/openssl",
             [
                 "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
                 "-subj", "/CN=cordon", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate,
@@ -29,7 +30,7 @@ struct TransportTests {
     /// What curl says of one request: its status, the protocol and the body.
     private func curl(_ arguments: [String]) async throws -> String {
         let format = "%{http_code} %{http_version} "
-        return try await Program.run("/usr/bin/curl", ["-s", "-m", "10", "-w", format] + arguments).output
+        return try await HostProgram.result(of: "/usr/bin/curl", ["-s", "-m", "10", "-w", format] + arguments).output
     }
 
     private static let handshake = [
@@ -60,8 +61,8 @@ struct TransportTests {
                 #expect(try await curl(["-o", "/dev/null", "http://127.0.0.1:\(front.port)/healthz"]).hasPrefix("000"))
                 let socket = try await curl(["--cacert", certificate] + Self.handshake + [root + exec + "/attach"])
                 #expect(socket == "101 1.1 ")
-                let session = try await Program.run(
-                    "/bin/sh",
+                let session = try await HostProgram.result(
+                    of: "/bin/sh",
                     [
                         "-c",
                         "openssl s_client -connect 127.0.0.1:\(front.port) -alpn h2,http/1.1 -tls1_3 </dev/null 2>&1; "
@@ -100,8 +101,8 @@ struct TransportTests {
             #expect(
                 try await curl(two + ["-w", "%{size_download}", "-o", "/dev/null", root + exec + "/stdout"])
                     == "5000000")
-            let sent = try await Program.run(
-                "/bin/sh",
+            let sent = try await HostProgram.result(
+                of: "/bin/sh",
                 [
                     "-c",
                     "head -c 3000000 /dev/zero | curl -s -m 10 --http2-prior-knowledge -T - -X POST -H 'Authorization: Bearer id.secret' "

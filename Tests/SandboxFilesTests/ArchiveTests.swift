@@ -1,57 +1,52 @@
 import Foundation
+import ProgramSupport
 import SandboxModel
 import ShimProtocol
 import TarArchives
 import Testing
 
 /// The checks are in `Programs/archives.py`: a client that speaks with an agent, GNU tar, and Python's tarfile.
-@Suite("Archives", .timeLimit(.minutes(5)))
+@Suite("Archives", .serialized, .timeLimit(.minutes(5)))
 struct ArchiveTests {
-    private func check(_ name: String, _ arguments: [String] = []) throws {
+    private func check(_ name: String, _ arguments: [String] = []) async throws {
         let (socket, thread) = try AgentThread.start()
-        let python = Process()
-        python.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         let program = try #require(
             Bundle.module.url(forResource: "archives", withExtension: "py", subdirectory: "Programs"))
-        python.arguments = ["python3", "-B", program.path, name] + arguments
-        python.standardInput = FileHandle(fileDescriptor: socket, closeOnDealloc: false)
-        let output = Pipe()
-        python.standardOutput = output
-        python.standardError = output
-        try python.run()
-        close(socket)
-        let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        python.waitUntilExit()
-        pthread_join(thread, nil)
-        #expect(python.terminationStatus == 0 && said == "ok\n", "\(name) \(arguments): \(said)")
+        let (status, said) = try await onThread {
+            // The agent ends once nobody has the socket's other end any more.
+            defer { pthread_join(thread, nil) }
+            return try HostProgram.run(
+                "/usr/bin/env", ["python3", "-B", program.path, name] + arguments, input: socket, closingInput: true)
+        }
+        #expect(status == 0 && said == "ok\n", "\(name) \(arguments): \(said)")
     }
 
     @Test("what the agent packs, GNU tar, tarfile and the agent itself unpack to the same tree", arguments: 0..<6)
-    func packed(round: Int) throws { try check("packed", ["\(Int.random(in: 0...99999))"]) }
+    func packed(round: Int) async throws { try await check("packed", ["\(Int.random(in: 0...99999))"]) }
 
     @Test("what GNU tar and tarfile pack in any format, the agent unpacks to the same tree", arguments: 0..<6)
-    func unpacked(round: Int) throws { try check("unpacked", ["\(Int.random(in: 0...99999))"]) }
+    func unpacked(round: Int) async throws { try await check("unpacked", ["\(Int.random(in: 0...99999))"]) }
 
     @Test("an entry replaces what is in its way, and never writes through it")
-    func replacing() throws { try check("replacing") }
+    func replacing() async throws { try await check("replacing") }
 
     @Test("no name and no link in an archive leads out of the directory")
-    func waysOut() throws { try check("ways_out") }
+    func waysOut() async throws { try await check("ways_out") }
 
     @Test("what is no archive, or lies, is refused with what is wrong")
-    func nonsense() throws { try check("nonsense") }
+    func nonsense() async throws { try await check("nonsense") }
 
     @Test("bombs and millions of entries end at the budget")
-    func budgets() throws { try check("budgets") }
+    func budgets() async throws { try await check("budgets") }
 
     @Test("a layer's whiteouts hide what lay below, and its names follow the root's links")
-    func layers() throws { try check("layers") }
+    func layers() async throws { try await check("layers") }
 
     @Test("sockets, devices and the kernel's file systems aren't packed")
-    func leftOut() throws { try check("left_out") }
+    func leftOut() async throws { try await check("left_out") }
 
     @Test("archives with bytes changed are unpacked or refused, and leave nothing outside", arguments: 0..<4)
-    func mutations(round: Int) throws { try check("mutations", ["\(Int.random(in: 0...99999))"]) }
+    func mutations(round: Int) async throws { try await check("mutations", ["\(Int.random(in: 0...99999))"]) }
 }
 
 @Suite("Reading tar")

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import SandboxImages
 import SandboxModel
 import Testing
@@ -24,8 +25,8 @@ struct ImportTests {
         try await withLayout { layout, directory in
             let world = try StoreWorld(in: directory)
             let archive = directory + "/saved.tar"
-            let saved = try await Program.run(
-                "/usr/bin/skopeo",
+            let saved = try await HostProgram.result(
+                of: "/usr/bin/skopeo",
                 ["copy", "--insecure-policy", "oci:\(layout):one", "docker-archive:\(archive):team/app:1"])
             try #require(saved.status == 0, "\(saved.output)")
             let images = try await world.importFile(archive)
@@ -42,7 +43,8 @@ struct ImportTests {
     func refused() async throws {
         try await withLayout { layout, directory in
             let index = try String(contentsOfFile: layout + "/index.json", encoding: .utf8)
-            let largest = try await Program.run("/bin/sh", ["-c", "ls -S '\(layout)/blobs/sha256' | head -n 1"])
+            let largest = try await HostProgram.result(
+                of: "/bin/sh", ["-c", "ls -S '\(layout)/blobs/sha256' | head -n 1"])
             let blob = layout + "/blobs/sha256/" + largest.output.trimmingCharacters(in: .newlines)
             let content = try #require(FileManager.default.contents(atPath: blob))
             let changes: [(String, String)] = [
@@ -52,11 +54,11 @@ struct ImportTests {
             ]
             for (number, (damage, repair)) in changes.enumerated() {
                 let world = try StoreWorld(in: "\(directory)/\(number)")
-                _ = try await Program.run("/bin/sh", ["-c", "cd '\(layout)'; INDEX='\(index)'; \(damage)"])
+                _ = try await HostProgram.result(of: "/bin/sh", ["-c", "cd '\(layout)'; INDEX='\(index)'; \(damage)"])
                 await #expect(throws: CordonError.self, "\(damage)") { try await world.importLayout(layout) }
                 #expect(try await world.store.images(matching: ImageQuery()).images.isEmpty)
                 #expect(world.machine.with { $0.roots }.isEmpty)
-                _ = try await Program.run("/bin/sh", ["-c", "cd '\(layout)'; INDEX='\(index)'; \(repair)"])
+                _ = try await HostProgram.result(of: "/bin/sh", ["-c", "cd '\(layout)'; INDEX='\(index)'; \(repair)"])
             }
             try content.write(to: URL(fileURLWithPath: blob))
             #expect(try await StoreWorld(in: directory + "/whole").importLayout(layout).count == 2)
@@ -76,7 +78,7 @@ extension StoreWorld {
     /// Imports a directory as a tar of it.
     func importLayout(_ layout: String, tar flags: String = "-cf") async throws -> [ImageRecord] {
         let archive = directory + "/layout-\(UUID().uuidString).tar"
-        let made = try await Program.run("/bin/tar", [flags, archive, "-C", layout, "."])
+        let made = try await HostProgram.result(of: "/bin/tar", [flags, archive, "-C", layout, "."])
         guard made.status == 0 else { throw CordonError(.internal, made.output) }
         return try await importFile(archive)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 
 /// Programs that we did not write, and servers for them.
 enum Program {
@@ -11,28 +12,7 @@ enum Program {
 
     /// Runs a Python program to its end; returns its status and what it printed.
     static func run(_ name: String, _ arguments: [String]) async throws -> (status: Int32, output: String) {
-        let process = try process(name, arguments)
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = try await onThread { try pipe.fileHandleForReading.readToEnd() ?? Data() }
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
-    }
-
-    static func process(_ name: String, _ arguments: [String]) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-        process.arguments = ["-B", try path(name)] + arguments
-        return process
-    }
-
-    /// Does what may block on a thread where it may.
-    static func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
-        }
+        try await HostProgram.result(of: "/usr/bin/python3", ["-B", try path(name)] + arguments)
     }
 }
 
@@ -47,33 +27,30 @@ final class UpstreamProgram: Sendable {
     }
 
     let ports: Ports
-    private let input: FileHandle
+    private let program: HostProgram
+    /// It ends with its input.
+    private let input: ProgramPipe
 
-    private init(_ ports: Ports, input: FileHandle) {
+    private init(_ ports: Ports, _ program: HostProgram, input: ProgramPipe) {
         self.ports = ports
+        self.program = program
         self.input = input
     }
 
     static func start() async throws -> UpstreamProgram {
-        let process = try Program.process("upstream", [])
-        let input = Pipe()
-        let output = Pipe()
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
-        try input.fileHandleForReading.close()
-        let line = try await Program.onThread { () -> Data in
-            var line = Data()
-            while line.last != UInt8(ascii: "\n") {
-                let piece = output.fileHandleForReading.availableData
-                if piece.isEmpty { break }
-                line += piece
-            }
-            return line
-        }
+        let (input, output) = (try ProgramPipe(), try ProgramPipe())
+        let program = try HostProgram(
+            "/usr/bin/python3", ["-B", try Program.path("upstream")], input: input.reading, output: output.writing)
+        input.closeReading()
+        output.closeWriting()
+        let line = try await onThread { output.readLine() }
+        Thread.detachNewThread { _ = output.readToEnd() }
         return UpstreamProgram(
-            try JSONDecoder().decode(Ports.self, from: line), input: input.fileHandleForWriting)
+            try JSONDecoder().decode(Ports.self, from: Data(line.utf8)), program, input: input)
     }
 
-    deinit { try? input.close() }
+    deinit {
+        input.closeWriting()
+        Thread.detachNewThread { [program] in program.wait() }
+    }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import SeccompPolicy
 
 /// Runs things in a process of their own under a filter; the filter is loaded by Python's ctypes, so that nothing of
@@ -60,18 +61,10 @@ struct ConfinedPython {
         let filter = directory.appending(path: "filter.bpf")
         try Data(program?.bytes ?? []).write(to: filter)
 
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/python3")
-        process.arguments = ["-c", Self.loader, filter.path] + arguments
-        process.currentDirectoryURL = directory
-        process.environment = ProcessInfo.processInfo.environment.merging(["HOME": directory.path]) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let bytes = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return Outcome(status: process.terminationStatus, output: String(decoding: bytes, as: UTF8.self))
+        let (status, output) = try HostProgram.run(
+            "/usr/bin/python3", ["-c", Self.loader, filter.path] + arguments,
+            environment: ProcessInfo.processInfo.environment.merging(["HOME": directory.path]) { $1 },
+            directory: directory.path)
+        return Outcome(status: status, output: output)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import ServerCertificates
 import Testing
 
@@ -9,16 +10,7 @@ struct DevelopmentAuthorityTests {
     init() throws { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
 
     private func openssl(_ arguments: String...) throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/openssl")
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+        try HostProgram.run("/usr/bin/openssl", arguments)
     }
 
     private func names(_ texts: String...) throws -> [ServerName] { try texts.map { try #require(ServerName($0)) } }

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 
 #if canImport(FoundationNetworking)
     import FoundationNetworking
@@ -14,7 +15,7 @@ public final class ServiceInstance: @unchecked Sendable {
     private let options: [String]
     /// A program, with arguments, that runs the service: it executes what follows its own arguments.
     private let launcher: [String]
-    private var service: Process?
+    private var service: HostProgram?
     public private(set) var url = ""
     public private(set) var token = ""
 
@@ -36,7 +37,7 @@ public final class ServiceInstance: @unchecked Sendable {
         }
     }
 
-    private init(options: [String], launcher: [String] = []) throws {
+    private init(options: [String], launcher: [String]) throws {
         guard getuid() == 0 else { throw Unavailable("these tests make sandboxes for real: run them as root") }
         var template = Array("/tmp/cordon-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Unavailable("mkdtemp: \(errno)") }
@@ -47,10 +48,19 @@ public final class ServiceInstance: @unchecked Sendable {
         chmod(directory, 0o711)
     }
 
-    /// Starts a service and waits until it is ready.
+    /// Starts a service and waits until it is ready; one that doesn't become so leaves nothing behind.
     public static func start(_ options: String...) async throws -> ServiceInstance {
-        let instance = try ServiceInstance(options: options)
-        try await instance.startService()
+        try await start(options: options, launcher: [])
+    }
+
+    fileprivate static func start(options: [String], launcher: [String]) async throws -> ServiceInstance {
+        let instance = try ServiceInstance(options: options, launcher: launcher)
+        do {
+            try await instance.startService()
+        } catch {
+            try? await instance.down()
+            throw error
+        }
         return instance
     }
 
@@ -73,24 +83,17 @@ public final class ServiceInstance: @unchecked Sendable {
 
     /// Starts `cordond` without waiting for it.
     @discardableResult
-    public func launchService() throws -> Process {
-        let process = Process()
+    public func launchService() throws -> HostProgram {
         let command =
             launcher + [try Self.products + "/cordond", "--data-dir", dataDirectory, "--run-dir", runDirectory]
             // The host's own network is left alone by tests that aren't about it.
             + ["--listen", "127.0.0.1:0", "--network=false"] + options
-        process.executableURL = URL(fileURLWithPath: command[0])
-        process.arguments = Array(command.dropFirst())
-        let log = directory + "/cordond.log"
-        if !FileManager.default.fileExists(atPath: log) { makeEmptyFile(at: log) }
-        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
-        handle.seekToEndOfFile()
-        process.standardOutput = handle
-        process.standardError = handle
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        service = process
-        return process
+        let log = open(directory + "/cordond.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard log >= 0 else { throw Unavailable("cordond.log: \(errno)") }
+        defer { close(log) }
+        let started = try HostProgram(command[0], Array(command.dropFirst()), output: log)
+        service = started
+        return started
     }
 
     private func readCredentials() throws -> (url: String, token: String) {
@@ -117,13 +120,13 @@ public final class ServiceInstance: @unchecked Sendable {
     // MARK: Processes
 
     /// The service's process id.
-    public var servicePID: pid_t { service?.processIdentifier ?? 0 }
+    public var servicePID: pid_t { service?.pid ?? 0 }
 
     /// Kills the service without warning, and waits until it is dead.
     public func killService() {
         guard let service else { return }
-        kill(service.processIdentifier, SIGKILL)
-        service.waitUntilExit()
+        service.kill(SIGKILL)
+        service.wait()
         self.service = nil
     }
 
@@ -265,22 +268,7 @@ public final class ServiceInstance: @unchecked Sendable {
     public static func program(
         _ path: String, _ arguments: [String], environment: [String: String]? = nil
     ) async throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        if let environment { process.environment = environment }
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let output = try await withCheckedThrowingContinuation { continuation in
-            DispatchQueue.global().async {
-                continuation.resume(with: Result { try pipe.fileHandleForReading.readToEnd() ?? Data() })
-            }
-        }
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+        try await HostProgram.result(of: path, arguments, environment: environment)
     }
 
     // MARK: The end
@@ -290,8 +278,8 @@ public final class ServiceInstance: @unchecked Sendable {
         let (status, output) = try await Self.program(
             try Self.products + "/cordond", ["down", "--data-dir", dataDirectory, "--run-dir", runDirectory])
         if let service {
-            service.terminate()
-            service.waitUntilExit()
+            service.kill(SIGTERM)
+            await service.end()
         }
         guard status == 0 else { throw Unavailable("cordond down: \(output)") }
         try FileManager.default.removeItem(atPath: directory)
@@ -325,13 +313,5 @@ public func withService<Result>(
     } catch {
         try? await instance.down()
         throw error
-    }
-}
-
-extension ServiceInstance {
-    fileprivate static func start(options: [String], launcher: [String]) async throws -> ServiceInstance {
-        let instance = try ServiceInstance(options: options, launcher: launcher)
-        try await instance.startService()
-        return instance
     }
 }

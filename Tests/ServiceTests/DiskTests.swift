@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import ProgramSupport
 import ServiceSupport
 import Testing
 
@@ -12,32 +13,22 @@ struct DiskTests {
     @Test("a disk outlives service and launcher, and holds its sandbox to its size")
     func killed() async throws {
         try await withService { service in
-            let program = Process()
-            program.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-            program.arguments = ["-B", try ServiceInstance.path(ofProgram: "disks"), "killed"]
-            program.environment = service.clientEnvironment
-            let (words, answers) = (Pipe(), Pipe())
-            program.standardOutput = words
-            program.standardError = words
-            program.standardInput = answers
-            try program.run()
+            let (words, answers) = (try ProgramPipe(), try ProgramPipe())
+            let program = try HostProgram(
+                "/usr/bin/python3", ["-B", try ServiceInstance.path(ofProgram: "disks"), "killed"],
+                environment: service.clientEnvironment, input: answers.reading, output: words.writing)
+            words.closeWriting()
+            answers.closeReading()
             // Waits until the sandbox is there.
-            var line = Data()
-            while line.last != UInt8(ascii: "\n") {
-                let more = words.fileHandleForReading.availableData
-                if more.isEmpty { break }
-                line += more
-            }
-            #expect(String(decoding: line, as: UTF8.self) == "ready\n")
+            #expect(words.readLine() == "ready\n")
             for _ in 0..<2 {
                 if let launcher = service.launcherPID { Glibc.kill(launcher, SIGKILL) }
                 service.killService()
                 try await service.startService()
             }
-            try answers.fileHandleForWriting.write(contentsOf: Data("\n".utf8))
-            let said = try words.fileHandleForReading.readToEnd() ?? Data()
-            program.waitUntilExit()
-            #expect(program.terminationStatus == 0, "\(String(decoding: said, as: UTF8.self))")
+            answers.write("\n")
+            let said = String(decoding: words.readToEnd(), as: UTF8.self)
+            #expect(program.wait() == 0, "\(said)")
         }
     }
 

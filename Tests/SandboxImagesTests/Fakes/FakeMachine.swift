@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import SandboxModel
 import Synchronization
 
@@ -48,7 +49,7 @@ final class FakeMachine: SandboxHost, LayerHost {
         try FileManager.default.createDirectory(atPath: path(order.id), withIntermediateDirectories: false)
         // What lies below is copied: what it has of that is taken away again when it becomes a layer.
         for layer in order.root.layers {
-            _ = try await Program.run("/bin/cp", ["-a", path(layer) + "/.", path(order.id)])
+            _ = try await HostProgram.result(of: "/bin/cp", ["-a", path(layer) + "/.", path(order.id)])
         }
         return LaunchReceipt(startedAt: .now(), deadline: .now(), main: nil)
     }
@@ -69,8 +70,8 @@ final class FakeMachine: SandboxHost, LayerHost {
 
     func keep(_ id: SandboxID, as layer: LayerName) async throws -> LayerFacts {
         for below in with({ $0.roots[id] })?.layers ?? [] {
-            _ = try await Program.run(
-                "/bin/sh",
+            _ = try await HostProgram.result(
+                of: "/bin/sh",
                 [
                     "-c",
                     "cd \"$0\" && find . -type f | while read -r f; do cmp -s \"$f\" \"$1/$f\" && rm \"$1/$f\"; done",
@@ -126,8 +127,8 @@ final class FakeMachine: SandboxHost, LayerHost {
         if let known = with({ $0.execs[order.id] }) {
             return HostedExec(id: order.id, startedAt: .now(), status: .ended(known.ending))
         }
-        let result = try await Program.run(
-            "/usr/bin/env",
+        let result = try await HostProgram.result(
+            of: "/usr/bin/env",
             ["-C", path(id)] + order.environment.variables.map { "\($0.key)=\($0.value)" } + order.spec.command.argv)
         let ending = Ending(.exited, exitCode: Int(result.status), at: .now())
         with { state in

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import SandboxModel
 import Synchronization
 
@@ -13,7 +14,7 @@ final class FakeSession: FileSession {
     private func local(_ path: FilePath) -> String { root + path.text }
 
     private func shell(_ script: String, _ arguments: [String], about path: FilePath) async throws {
-        let result = try await Program.run("/bin/sh", ["-c", script, "sh"] + arguments)
+        let result = try await HostProgram.result(of: "/bin/sh", ["-c", script, "sh"] + arguments)
         guard result.status == 0 else {
             throw CordonError(.failedPrecondition, "\(path): \(result.output)", field: "path")
         }
@@ -33,8 +34,8 @@ final class FakeSession: FileSession {
         if let mode = unpacking.mode {
             try await shell("chmod -R \(String(mode, radix: 8)) \"$1\"", [target], about: unpacking.path)
         }
-        let hashed = try await Program.run(
-            "/bin/sh", ["-c", "zcat -f \"$0\" | sha256sum | cut -d ' ' -f 1", archive])
+        let hashed = try await HostProgram.result(
+            of: "/bin/sh", ["-c", "zcat -f \"$0\" | sha256sum | cut -d ' ' -f 1", archive])
         guard let digest = ContentDigest("sha256:\(hashed.output.prefix(64))") else {
             throw CordonError(.invalidArgument, "no archive: \(hashed.output)")
         }

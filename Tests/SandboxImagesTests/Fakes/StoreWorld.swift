@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import ProgramSupport
 import SandboxCatalog
 import SandboxImages
 import SandboxModel
@@ -46,7 +47,7 @@ func withDirectory<Value>(_ body: (String) async throws -> Value) async throws -
 func withLayout<Value>(_ body: (_ layout: String, _ directory: String) async throws -> Value) async throws -> Value {
     try await withDirectory { directory in
         let layout = directory + "/layout"
-        let made = try await Program.run("/usr/bin/python3", [try Program.named("layout.py"), layout])
+        let made = try await HostProgram.result(of: "/usr/bin/python3", [try Program.named("layout.py"), layout])
         guard made.status == 0 else { throw CordonError(.internal, made.output) }
         return try await body(layout, directory)
     }
@@ -56,10 +57,12 @@ func withLayout<Value>(_ body: (_ layout: String, _ directory: String) async thr
 func withRegistry<Value>(
     of layout: String, _ how: String, _ body: (_ port: Int) async throws -> Value
 ) async throws -> Value {
-    let (process, line) = try await Program.start(
+    let (program, line) = try await Program.start(
         "/usr/bin/python3", [try Program.named("registry.py"), layout, how])
-    // Whatever a thread of this process blocks, its children do: they can be sure to hear of this alone.
-    defer { kill(process.processIdentifier, SIGKILL) }
+    defer {
+        program.kill(SIGKILL)
+        program.wait()
+    }
     guard let port = Int(line) else { throw CordonError(.internal, line) }
     return try await body(port)
 }
