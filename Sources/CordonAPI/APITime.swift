@@ -30,9 +30,14 @@ public struct APITime: Sendable, Hashable, Codable, CustomStringConvertible {
 
 /// RFC 3339 by calendar arithmetic; no `Date`, whose doubles lose microseconds.
 enum RFC3339Text {
+    /// From the first moment of year 0 to the last of year 9999: what the format can write. A file's time, which is
+    /// whatever its owner says, that lies beyond is shown as the nearest of these.
+    private static let writable: ClosedRange<Int64> = -62_167_219_200_000_000...253_402_300_799_999_999
+
     static func format(_ time: Timestamp) -> String {
-        let seconds = floorDivide(time.microseconds, 1_000_000)
-        let micros = time.microseconds - seconds * 1_000_000
+        let microseconds = min(max(time.microseconds, writable.lowerBound), writable.upperBound)
+        let seconds = floorDivide(microseconds, 1_000_000)
+        let micros = microseconds - seconds * 1_000_000
         let days = floorDivide(seconds, 86_400)
         let ofDay = seconds - days * 86_400
         let (year, month, day) = civil(fromDays: days)
@@ -110,8 +115,9 @@ enum RFC3339Text {
         return String(repeating: "0", count: max(0, width - text.count)) + text
     }
 
+    /// Rounds down; every value has a quotient.
     private static func floorDivide(_ value: Int64, _ by: Int64) -> Int64 {
-        value >= 0 ? value / by : -((-value + by - 1) / by)
+        value / by - (value % by < 0 ? 1 : 0)
     }
 
     private static func days(in month: Int64, of year: Int64) -> Int64 {

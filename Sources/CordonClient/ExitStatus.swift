@@ -10,8 +10,8 @@ public struct ExitStatus: Sendable, Hashable {
     ///   with its sandbox ended for the sandbox's reason.
     public init(_ result: EndResult, sandbox: EndResult? = nil) {
         switch result.reason {
-        case "exited": self.init(code: Int32(result.exitCode ?? 0), message: nil)
-        case "signalled": self.init(code: 128 + Int32(result.signal ?? 0), message: nil)
+        case "exited": self.init(code: Int32(clamping: result.exitCode ?? 0), message: nil)
+        case "signalled": self.init(code: 128 + Int32(clamping: min(result.signal ?? 0, 127)), message: nil)
         case "timed_out", "idle_timed_out":
             let what = result.reason == "timed_out" ? "timed out" : "timed out: nothing happened in the sandbox"
             self.init(code: 124, message: result.detail.map { "\(what) (\($0))" } ?? what)
@@ -21,7 +21,8 @@ public struct ExitStatus: Sendable, Hashable {
             if let sandbox, sandbox.reason != "terminated" {
                 self.init(sandbox)
             } else {
-                self.init(code: 128 + Int32(result.signal ?? 9), message: result.detail ?? "terminated")
+                self.init(
+                    code: 128 + Int32(clamping: min(result.signal ?? 9, 127)), message: result.detail ?? "terminated")
             }
         default: self.init(code: 125, message: result.detail ?? result.reason)
         }

@@ -52,7 +52,7 @@ package enum DiskUse: Equatable {
     init(of disk: LoopFileSystem) throws(SystemCallError) {
         var status = statvfs()
         try check(fstatvfs(disk.root.raw, &status), "statvfs", "disk")
-        self = .ofDisk(UInt64(status.f_blocks - status.f_bfree) * UInt64(status.f_frsize))
+        self = .ofDisk(UInt64(status.f_blocks - min(status.f_blocks, status.f_bfree)) * UInt64(status.f_frsize))
     }
 
     /// Of all processes in a group and below; nil when there are more than `most`.

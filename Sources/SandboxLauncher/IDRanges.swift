@@ -32,7 +32,11 @@ package final class IDRanges {
     }
 
     /// Marks a range as in use: a sandbox that was adopted holds it.
+    /// Throws for what can't be one: the record isn't ours, or damaged.
     package func adopt(_ base: UInt32) throws {
+        guard base >= Self.first, (base - Self.first) % Self.width == 0,
+            Self.blocks.contains((base - Self.first) / (Self.rangesPerBlock * Self.width))
+        else { throw Failure(.internal, "\(base) begins no range of ids") }
         let block = (base - Self.first) / (Self.rangesPerBlock * Self.width)
         if locks[block] == nil { _ = try claim(block) }
         free.remove(base)

@@ -56,7 +56,9 @@ public struct ArchiveUnpacked: Message, Hashable {
         summary = UnpackingSummary(
             entries: try reader.integer(), bytes: try reader.integer(), digest: try reader.blob(),
             leftOut: try reader.strings(), leftOutCount: try reader.integer())
-        guard summary.digest.count == 32, summary.leftOut.count <= Self.mostLeftOut else {
+        guard summary.digest.count == 32, summary.leftOut.count <= Self.mostLeftOut,
+            summary.leftOutCount <= UInt32.max
+        else {
             throw WireError("not a summary of an archive")
         }
     }

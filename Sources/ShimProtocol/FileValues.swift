@@ -21,11 +21,14 @@ extension FileAttributes: WireCodable {
         writer.put(modifiedAt)
     }
 
+    /// Throws for a size that no file has (lseek(2)).
     public init(from reader: inout WireReader) throws(WireError) {
         let number: UInt8 = try reader.integer()
         let kind = FileKind.allCases.first { $0.wireNumber == number } ?? .unknown
+        let size: UInt64 = try reader.integer()
+        guard size <= UInt64(Int64.max) else { throw WireError("not a file's size") }
         self.init(
-            kind: kind, size: try reader.integer(), mode: try reader.integer(UInt32.self) & 0o7777,
+            kind: kind, size: size, mode: try reader.integer(UInt32.self) & 0o7777,
             user: try reader.integer(), group: try reader.integer(), modifiedAt: try reader.value())
     }
 }

@@ -18,6 +18,17 @@ struct ValueTests {
         #expect(APITime(text) == time)
     }
 
+    @Test(
+        "a time beyond the years that can be written is the nearest that can",
+        arguments: [
+            (Int64.min, "0000-01-01T00:00:00.000000Z"), (-9_223_372_036_854_000_000, "0000-01-01T00:00:00.000000Z"),
+            (-62_167_219_200_000_000, "0000-01-01T00:00:00.000000Z"),
+            (253_402_300_799_999_999, "9999-12-31T23:59:59.999999Z"), (.max, "9999-12-31T23:59:59.999999Z"),
+        ])
+    func farTimes(_ microseconds: Int64, _ text: String) {
+        #expect(APITime(Timestamp(microseconds: microseconds)).description == text)
+    }
+
     @Test("times agree with Foundation's calendar over four centuries")
     func timesAgree() throws {
         let formatter = ISO8601DateFormatter()

@@ -146,6 +146,7 @@ struct AttachTests {
             let problem = try unwrap(try await socket.event("error")["problem"] as? [String: Any])
             #expect(problem["code"] as? String == "out_of_range")
             #expect(problem["accepted"] as? Int == 4)
+            try await endlessStdin(socket)
             try await socket.send(text: #"{"type":"signal","signal":"TERM"}"#)
             for bad in [
                 #"{"type":"signal","signal":"NO"}"#, #"{"type":"dance"}"#, #"{"type":"eof"}"#,
@@ -157,10 +158,18 @@ struct AttachTests {
             }
             try await socket.send(text: #"{"type":"eof","offset":4}"#)
             #expect(try await socket.event("stdin")["closed"] as? Bool == true)
+            try await endlessStdin(socket)
             let fake = try front.service.fake(try unwrap(ExecID("e1")), in: id)
             #expect(String(decoding: fake.stdin, as: UTF8.self) == "abcd")
             #expect(fake.signals == [15])
         }
+    }
+
+    /// Bytes so far out that there is no offset behind them.
+    private func endlessStdin(_ socket: WireSocket) async throws {
+        try await socket.send(stdin: .max, "x")
+        let problem = try unwrap(try await socket.event("error")["problem"] as? [String: Any])
+        #expect(problem["code"] as? String == "out_of_range")
     }
 
     @Test("a signal passes stdin that nobody reads")

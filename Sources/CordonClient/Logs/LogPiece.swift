@@ -34,7 +34,7 @@ public struct LogPiece: Sendable, Hashable {
             throw .unexpected("a log entry of \(line.stream)")
         }
         let content: Content
-        if line.dropped == true {
+        if line.dropped == true, line.length >= 0 {
             content = .gone(UInt64(line.length))
         } else if let bytes = line.text.map({ Array($0.utf8) }) ?? line.base64.flatMap({ Base64.decode($0) }) {
             content = .bytes(bytes)

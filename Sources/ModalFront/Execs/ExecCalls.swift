@@ -79,8 +79,12 @@ struct ExecCalls {
                 feeder = Self.feeder(of: exec, in: id, call)
                 offset = start.offset
             case (.data(let data), let feeder?):
+                let (next, isBeyond) = offset.addingReportingOverflow(UInt64(data.count))
+                guard !isBeyond else {
+                    throw CordonError(.outOfRange, "stdin has no byte \(offset)", field: "offset")
+                }
                 try await feeder.write(data, at: offset, end: false)
-                offset += UInt64(data.count)
+                offset = next
             case (.end, let feeder?):
                 try await feeder.write(.init(), at: offset, end: true)
                 return ModalTaskExecStdinWriteStreamResponse()

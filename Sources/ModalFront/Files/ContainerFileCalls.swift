@@ -79,7 +79,7 @@ struct ContainerFileCalls {
             try await files.file(close.fileDescriptor, in: sandbox).flush(session)
             await files.remove(close.fileDescriptor)
         case .fileLsRequest(let list):
-            return ([UInt8](try await session.names(in: try FilePath(list.path), most: most)), nil)
+            return ([UInt8](try await session.names(in: try FilePath(list.path), most: FileExec.maximumBytes)), nil)
         case .fileMkdirRequest(let make):
             try await session.makeDirectory(try FilePath(make.path), parents: make.makeParents, mode: nil)
         case .fileRmRequest(let remove):

@@ -115,7 +115,8 @@ actor FileExec {
     func untilMore(or deadline: ContinuousClock.Instant) async {
         // Ends with this wait.
         let timer = Task {
-            try? await Task.sleep(until: deadline, clock: .continuous)
+            // Cancelled with the wait: the next one is none of its business.
+            guard (try? await Task.sleep(until: deadline, clock: .continuous)) != nil else { return }
             self.wake()
         }
         await change(beyond: dropped)

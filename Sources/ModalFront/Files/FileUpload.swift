@@ -64,7 +64,8 @@ package actor FileUpload {
             }
             // Ends with this wait.
             let timer = Task {
-                try? await Task.sleep(for: .seconds(30))
+                // Cancelled with the wait: the next one is none of its business.
+                guard (try? await Task.sleep(for: .seconds(30))) != nil else { return }
                 self.wakeWriter()
             }
             await withCheckedContinuation { writer = $0 }

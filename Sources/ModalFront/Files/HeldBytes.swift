@@ -10,6 +10,9 @@ package final class HeldBytes: Sendable {
     /// Holds none yet.
     package init(in room: Places) { self.room = room }
 
+    /// Others of the same room, none yet.
+    package func beside() -> HeldBytes { HeldBytes(in: room) }
+
     /// Holds so many from now on, more or fewer than before. Throws `resourceExhausted`, and holds what it held, where
     /// there is no room for more.
     package func resize(to bytes: Int) throws(CordonError) {

@@ -54,9 +54,7 @@ actor OpenFile {
                 content = []
             } else {
                 do {
-                    let there = try await read(session, from: 0, count: nil, most: most)
-                    try held.resize(to: there.count)
-                    content = there
+                    content = try await read(session, from: 0, count: nil, most: most, holding: held)
                 } catch let error as CordonError where error.code == .notFound && mode.appends {
                     content = []
                 }
@@ -75,7 +73,7 @@ actor OpenFile {
             let rest = content[min(position, content.count)...]
             bytes = Array(count.map { rest.prefix($0) } ?? rest)
         } else {
-            bytes = try await read(session, from: position, count: count, most: most)
+            bytes = try await read(session, from: position, count: count, most: most, holding: held.beside())
         }
         position += bytes.count
         return bytes
@@ -143,8 +141,9 @@ actor OpenFile {
             }
         default: base = 0
         }
-        guard base + offset >= 0 else { throw FileFault.invalid.error(path) }
-        position = base + offset
+        let (place, isBeyond) = base.addingReportingOverflow(offset)
+        guard !isBeyond, place >= 0 else { throw FileFault.invalid.error(path) }
+        position = place
     }
 
     /// Writes what has changed.
@@ -165,12 +164,19 @@ actor OpenFile {
         guard isAllowed else { throw FileFault.permissionDenied.error(path) }
     }
 
-    private func read(_ session: any FileSession, from start: Int, count: Int?, most: Int) async throws -> [UInt8] {
+    /// - Parameter held: holds what was read, and nothing else.
+    private func read(
+        _ session: any FileSession, from start: Int, count: Int?, most: Int, holding held: HeldBytes
+    ) async throws -> [UInt8] {
         let limit = count.map { min($0, most) } ?? most
         let attributes = try await session.read(path, from: UInt64(start), upTo: UInt64(limit))
-        if count == nil, attributes.size > UInt64(start + most) { throw FileFault.tooLarge.error(path) }
+        // Neither is negative: unsigned, their sum is in range.
+        if count == nil, attributes.size > UInt64(start) + UInt64(most) { throw FileFault.tooLarge.error(path) }
         var bytes: [UInt8] = []
-        while let piece = try await session.nextPiece() { bytes += piece }
+        while let piece = try await session.nextPiece() {
+            try held.resize(to: bytes.count + piece.count)
+            bytes += piece
+        }
         return bytes
     }
 }

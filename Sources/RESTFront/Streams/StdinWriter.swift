@@ -11,8 +11,12 @@ struct StdinWriter: Sendable {
     let sandbox: SandboxID
     let waitStep: Duration
 
-    /// Returns once all is accepted or stdin is closed; bytes that were accepted before are skipped.
+    /// Returns once all is accepted or stdin is closed; bytes that were accepted before are skipped. Throws
+    /// `outOfRange` for bytes that no stream is long enough for.
     func write(_ buffer: ByteBuffer, at start: UInt64) async throws -> StdinState {
+        guard !start.addingReportingOverflow(UInt64(buffer.readableBytes)).overflow else {
+            throw CordonError(.outOfRange, "stdin has no byte \(start)", field: "offset")
+        }
         var rest = buffer
         var offset = start
         while true {

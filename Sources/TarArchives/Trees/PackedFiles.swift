@@ -41,7 +41,7 @@ enum HoleMap {
     /// nil for a file without holes. A segment of length zero at the end tells of a hole there.
     static func segments(of file: Int32, _ status: stat) -> [TarEntry.Segment]? {
         let size = off_t(status.st_size)
-        guard size > 0, Int64(status.st_blocks) < (Int64(size) + 511) / 512 else { return nil }
+        guard size > 0, Int64(status.st_blocks) < (Int64(size) - 1) / 512 + 1 else { return nil }
         var segments: [TarEntry.Segment] = []
         var end: off_t = 0
         while end < size {

@@ -72,7 +72,7 @@ struct ImagePrinter {
     }
 
     private static func mebibytes(_ bytes: UInt64) -> String {
-        let tenths = (bytes * 10 + (1 << 19)) >> 20
-        return "\(tenths / 10).\(tenths % 10) MiB"
+        let tenths = (Double(bytes) / 104_857.6).rounded() / 10
+        return "\(tenths) MiB"
     }
 }

@@ -281,6 +281,45 @@ def check_offsets_that_nothing_has():
     same(run(box(), "echo", "alive"), "alive\n")
 
 
+def check_ends_that_no_file_has():
+    """A stream of stdin for a command that reads none, and the file calls of old, at the last offsets that there are."""
+    path = f"/dev/shm/{uuid.uuid4().hex}"
+    run(box(), "truncate", "-s", str(2**63 - 1), path)
+    reads = started("/__modal/.bin/modal-sandbox-fs-tools", json.dumps({"ReadFile": {"path": "/etc/passwd"}}))
+
+    async def done(client, **fields):
+        request = api_pb2.ContainerFilesystemExecRequest(task_id=task_of(box()), **fields)
+        answer = await client.call(client.control.ContainerFilesystemExec, request)
+        return answer.file_descriptor if not isinstance(answer, Status) else None
+
+    async def tried():
+        async with Client() as client:
+            own = await statement(client, box().object_id)
+            opened = await done(client, file_open_request=api_pb2.ContainerFileOpenRequest(path=path, mode="r"))
+            assert opened and opened != "fd-none", opened
+            for offset, whence in ((1, 2), (0, 2), (2**31 - 1, 1), (2**31 - 1, 2)):
+                await done(client, file_seek_request=api_pb2.ContainerFileSeekRequest(
+                    file_descriptor=opened, offset=offset, whence=whence))
+                await done(client, file_read_request=api_pb2.ContainerFileReadRequest(file_descriptor=opened))
+                await done(client, file_read_request=api_pb2.ContainerFileReadRequest(file_descriptor=opened, n=2**32 - 1))
+                await done(client, file_read_line_request=api_pb2.ContainerFileReadLineRequest(file_descriptor=opened))
+        async with Client({"authorization": f"Bearer {own}"}) as client:
+            request = router.TaskExecStdinWriteStreamRequest
+            async with client.router.TaskExecStdinWriteStream.open(timeout=30, metadata=client.headers) as stream:
+                begun = request()
+                begun.start.task_id, begun.start.exec_id, begun.start.offset = task_of(box()), reads, 2**64 - 1
+                await stream.send_message(begun)
+                await stream.send_message(request(data=b"A"))
+                await stream.send_message(request(data=b"A"), end=True)
+                try:
+                    await stream.recv_message()
+                    raise AssertionError("it was taken")
+                except GRPCError as error:
+                    same(error.status, Status.OUT_OF_RANGE)
+    asyncio.run(tried())
+    same(run(box(), "echo", "alive"), "alive\n")
+
+
 # Much of it
 
 
