@@ -71,7 +71,10 @@ extension FileAgent {
 
     func write(_ request: WriteFile) throws {
         if request.makesParents {
-            let parent = request.path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(request.path[..<$0]) } ?? ""
+            let parent =
+                request.path.utf8.lastIndex(of: UInt8(ascii: "/")).map {
+                    String(decoding: request.path.utf8[..<$0], as: UTF8.self)
+                } ?? ""
             if !parent.isEmpty { try makeAll(parent) }
         }
         try wire.send(FileState(attributes: request.atomic ? try replace(request) : try overwrite(request)))

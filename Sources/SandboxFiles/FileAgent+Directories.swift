@@ -69,10 +69,11 @@ extension FileAgent {
         // Most often it is there.
         if mkdir(path, mode_t(mode ?? 0o755)) == 0 { return }
         if errno == ENOENT {
-            var end = path.startIndex
-            while let slash = path[end...].utf8.firstIndex(of: UInt8(ascii: "/")) {
-                end = path.index(after: slash)
-                let part = String(path[..<slash])
+            let bytes = path.utf8
+            var end = bytes.startIndex
+            while let slash = bytes[end...].firstIndex(of: UInt8(ascii: "/")) {
+                end = bytes.index(after: slash)
+                let part = String(decoding: bytes[..<slash], as: UTF8.self)
                 if !part.isEmpty, mkdir(part, 0o755) < 0, errno != EEXIST, errno != EISDIR { throw Fault(errno: errno) }
             }
             if mkdir(path, mode_t(mode ?? 0o755)) == 0 { return }

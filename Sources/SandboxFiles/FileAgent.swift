@@ -86,12 +86,16 @@ public final class FileAgent {
     }
 
     static func place(_ path: String) throws(Fault) -> Place {
-        let trimmed = path.utf8.lastIndex { $0 != UInt8(ascii: "/") }.map { path[...$0] } ?? ""
-        guard let slash = trimmed.utf8.lastIndex(of: UInt8(ascii: "/")) else { throw Fault(.invalid) }
-        let name = String(trimmed[trimmed.index(after: slash)...])
+        // By bytes: a name's first character may join the slash before it (a combining mark does).
+        let trimmed =
+            path.utf8.lastIndex { $0 != UInt8(ascii: "/") }.map { path.utf8[...$0] } ?? path.utf8[..<path.startIndex]
+        guard let slash = trimmed.lastIndex(of: UInt8(ascii: "/")) else { throw Fault(.invalid) }
+        let name = String(decoding: trimmed[trimmed.index(after: slash)...], as: UTF8.self)
         guard !name.isEmpty, name != ".", name != ".." else { throw Fault(.invalid) }
         return Place(
-            directory: try Descriptor.open(AT_FDCWD, String(trimmed[...slash]), cordon_o_path | O_DIRECTORY).release(),
+            directory: try Descriptor.open(
+                AT_FDCWD, String(decoding: trimmed[...slash], as: UTF8.self), cordon_o_path | O_DIRECTORY
+            ).release(),
             name: name)
     }
 

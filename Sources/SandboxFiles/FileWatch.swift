@@ -25,6 +25,8 @@ final class FileWatch {
     private var moved: (cookie: UInt32, path: [UInt8], isDirectory: Bool)?
     /// What is still to be told.
     private(set) var changes: [FileChange] = []
+    /// The most that is taken at once in bytes of paths, of which each is far shorter: a message holds them.
+    private static let takenBytes = 512 << 10
     /// Whether what was watched is no more.
     private(set) var isOver = false
 
@@ -57,8 +59,13 @@ final class FileWatch {
 
     /// Gives what is to be told, at most `count` of it.
     func take(_ count: Int) -> [FileChange] {
-        defer { changes.removeFirst(min(count, changes.count)) }
-        return Array(changes.prefix(count))
+        var bytes = 0
+        let taken = changes.prefix(count).prefix { change in
+            bytes += change.path.count + (change.newPath?.count ?? 0)
+            return bytes <= Self.takenBytes
+        }
+        defer { changes.removeFirst(taken.count) }
+        return Array(taken)
     }
 
     // MARK: Watches
@@ -213,7 +220,9 @@ final class FileWatch {
 
     /// What is told again and again is told once.
     private func tell(_ change: FileChange) {
-        guard change.path.count <= FilePath.maximumBytes, changes.last != change else { return }
+        guard change.path.count <= FilePath.maximumBytes, change.newPath?.count ?? 0 <= FilePath.maximumBytes,
+            changes.last != change
+        else { return }
         // A tree that appears at once may be larger than anybody wants to hear.
         if changes.count == 100_000 { changes = [FileChange(.overflow)] }
         changes.append(change)

@@ -66,10 +66,11 @@ extension Launcher {
 
     /// The parent of a process: the fourth field of its status, behind a name that may hold anything but a NUL.
     private func parent(of pid: pid_t) throws -> pid_t? {
-        guard let status = try KernelFile.read("/proc/\(pid)/stat"), let name = status.lastIndex(of: ")") else {
-            return nil
-        }
-        let fields = status[status.index(after: name)...].split(separator: " ")
+        // By bytes: a name's last character may join the bracket behind it.
+        guard let status = try KernelFile.read("/proc/\(pid)/stat")?.utf8,
+            let name = status.lastIndex(of: UInt8(ascii: ")"))
+        else { return nil }
+        let fields = String(decoding: status[status.index(after: name)...], as: UTF8.self).split(separator: " ")
         return fields.count > 1 ? pid_t(fields[1]) : nil
     }
 }

@@ -55,11 +55,11 @@ public struct ProcessIdentity: WireCodable, Hashable {
     }
 
     private static func startTime(of pid: Int32) throws(SystemCallError) -> UInt64? {
-        guard let text = try KernelFile.read("/proc/\(pid)/stat"), let name = text.lastIndex(of: ")") else {
-            return nil
-        }
-        // Behind the name, which may hold anything: fields 3 and on.
-        let fields = text[text.index(after: name)...].split(separator: " ")
+        guard let text = try KernelFile.read("/proc/\(pid)/stat")?.utf8,
+            let name = text.lastIndex(of: UInt8(ascii: ")"))
+        else { return nil }
+        // Behind the name, which may hold anything, also what joins the bracket as a character: fields 3 and on.
+        let fields = String(decoding: text[text.index(after: name)...], as: UTF8.self).split(separator: " ")
         return fields.count > 19 ? UInt64(fields[19]) : nil
     }
 

@@ -76,6 +76,10 @@ struct DiffTests {
         #expect(ordered.map(\.depth) == [0, 1, 2, 1, 0])
         #expect(ordered.map(\.parent) == [nil, ids[0], ids[1], ids[0], nil])
         #expect(all.inTrees(from: ids[1]).map(\.depth) == [0, 1])
+        // One that was removed, and made again of what had come of it.
+        let circle = [image(0, of: 1), image(1, of: 0), image(2, of: 1)]
+        #expect(circle.inTrees().map(\.id) == [0, 1, 2].map { ids[$0] })
+        #expect(circle.inTrees(from: ids[1]).map(\.id) == [1, 0, 2].map { ids[$0] })
     }
 
     @Test("an image that was built on the host's own says so once that has changed")

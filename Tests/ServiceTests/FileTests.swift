@@ -10,6 +10,9 @@ struct FileTests {
     @Test("FIFOs, devices and links make nothing wait, nor does a guest that kills")
     func hostile() async throws { try await check("files", "nothing_waits_for_what_is_no_file") }
 
+    @Test("no time, size or name that a file has ends the service")
+    func edges() async throws { try await check("files", "values_at_the_edge") }
+
     @Test("file operations go on while commands begin and end")
     func besideCommands() async throws { try await check("files", "beside_commands") }
 

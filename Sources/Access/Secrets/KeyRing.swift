@@ -26,7 +26,7 @@ public struct KeyRing: Sendable {
 
     public init(text: String) throws(Malformed) {
         var keys: [(id: String, key: SymmetricKey)] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             let content = line.prefix { $0 != "#" }
             for entry in content.split(whereSeparator: { $0 == "," || $0.isWhitespace }) {
                 let key = try Self.key(entry, line: index + 1)

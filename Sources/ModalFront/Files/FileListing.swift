@@ -15,7 +15,7 @@ package struct FileInfo: Encodable {
     var symlinkTarget: String?
 
     package init(path: String, _ attributes: FileAttributes, _ accounts: AccountNames) {
-        name = path.split(separator: "/").last.map(String.init) ?? "/"
+        name = path.pathNames.last ?? "/"
         self.path = path
         type =
             switch attributes.kind {
@@ -72,7 +72,8 @@ extension FileSession {
         while true {
             let page = try await list(path, after: last, limit: Self.pageEntries)
             names += page.entries.map { String(decoding: $0.name, as: UTF8.self) }
-            bytes += page.entries.reduce(0) { $0 + $1.name.count + 4 }
+            // With what a short text takes in memory.
+            bytes += page.entries.reduce(0) { $0 + $1.name.count + 16 }
             guard bytes <= most else { throw FileFault.tooLarge.error(path) }
             guard page.hasMore, let name = page.entries.last?.name else { break }
             last = name

@@ -34,7 +34,7 @@ extension RunSpec {
         let fields = try FieldReader<RunRequest.CodingKeys>(json)
         let directory = try fields.string(.workdir) ?? Self.defaultWorkdir
         let workdir = try FilePath(directory, field: "workdir")
-        guard !directory.split(separator: "/").contains("..") else {
+        guard !directory.pathNames.contains("..") else {
             throw .invalid(field: "workdir", value: directory, rule: "without \"..\"")
         }
         let (command, code) = try Self.program(fields, in: workdir)

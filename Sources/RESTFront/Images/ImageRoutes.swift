@@ -33,7 +33,7 @@ enum ImageRoutes {
         let (before, after) = (try name(exchange), try name(exchange, "other"))
         var wanted = TreeDiffQuery()
         if let path = query.text("path") { wanted.path = try FilePath(path) }
-        guard !wanted.path.text.split(separator: "/").contains("..") else {
+        guard !wanted.path.text.pathNames.contains("..") else {
             throw CordonError.invalid(field: "path", value: wanted.path.text, rule: "without \"..\"")
         }
         wanted.showsText = try query.flag("unified")

@@ -9,7 +9,7 @@ struct CopyTarget {
 
     /// Where a file comes to: in a directory under its own name, or as it is said.
     func path(of name: String, in destination: String, isDirectory: Bool) async throws -> FilePath {
-        let trimmed = destination.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+        let trimmed = destination.pathNames.filter { $0 != "." }.joined(separator: "/")
         let inside = try FilePath("/\(trimmed.isEmpty ? "" : trimmed + "/")\(name)")
         if isDirectory || trimmed.isEmpty { return inside }
         let path = try FilePath("/\(trimmed)")

@@ -196,7 +196,7 @@ private struct ArchiveReading {
     // MARK: Files
 
     private func path(_ text: String) throws -> FilePath {
-        guard !text.hasPrefix("/"), let path = try? FilePath(text, below: Self.directory, field: "body") else {
+        guard !text.isAbsolutePath, let path = try? FilePath(text, below: Self.directory, field: "body") else {
             throw RegistryError.unsupported("\(text.prefix(100)) is no path of a file in it")
         }
         return path

@@ -28,7 +28,7 @@ public struct KeyPrefix: Sendable, Hashable, CustomStringConvertible {
     /// A slash at the end doesn't count. Throws `invalidArgument` for `field`.
     public init(_ text: String, field: String = "prefix") throws(CordonError) {
         let trimmed = text.hasSuffix("/") ? String(text.dropLast()) : text
-        let names = trimmed.split(separator: "/", omittingEmptySubsequences: false)
+        let names = trimmed.pathComponents
         guard names.allSatisfy({ !["", ".", ".."].contains($0) && $0.utf8.count <= 255 }), trimmed.utf8.count <= 512,
             !trimmed.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7f...0x9f).contains($0.value) })
         else {

@@ -11,7 +11,7 @@ public struct FilePath: Sendable, Hashable, CustomStringConvertible {
 
     /// Throws `invalidArgument` for `field`.
     public init(_ text: String, field: String = "path") throws(CordonError) {
-        guard text.hasPrefix("/"), !text.utf8.contains(0), text.utf8.count <= Self.maximumBytes else {
+        guard text.isAbsolutePath, !text.utf8.contains(0), text.utf8.count <= Self.maximumBytes else {
             throw .invalid(
                 field: field, value: text, rule: "an absolute path of at most \(Self.maximumBytes) bytes without NUL")
         }
@@ -21,12 +21,12 @@ public struct FilePath: Sendable, Hashable, CustomStringConvertible {
     /// The path of `text` below `directory`, or `text` itself where it is absolute. Throws
     /// `invalidArgument` for `field` when a component is `..`, or nothing is named.
     public init(_ text: String, below directory: String, field: String) throws(CordonError) {
-        let components = text.split(separator: "/", omittingEmptySubsequences: false)
+        let components = text.pathComponents
         guard !components.contains(".."), let last = components.last, !last.isEmpty, last != "." else {
             throw .invalid(field: field, value: text, rule: "a file's path, without \"..\"")
         }
         let base = directory.hasSuffix("/") ? directory : directory + "/"
-        self = try FilePath(text.hasPrefix("/") ? text : base + text, field: field)
+        self = try FilePath(text.isAbsolutePath ? text : base + text, field: field)
     }
 
     public var description: String { text }

@@ -38,22 +38,29 @@ public struct ImageLineage: Sendable, Hashable {
 }
 
 extension [ImageLineage] {
-    /// The same as trees: each image before what came of it, both in the order of their making.
+    /// The same as trees: each image once, before what came of it, both in the order of their making. Images that came
+    /// of one another in a circle (one was removed, and made again of what had come of it) begin with the oldest.
     ///
     /// - Parameter top: The one to begin with; nil for all.
     public func inTrees(from top: ImageID? = nil) -> [ImageLineage] {
         let known = Set(map(\.id))
-        let children = Dictionary(grouping: sorted { $0.createdAt < $1.createdAt }) { image in
+        let byAge = sorted { $0.createdAt < $1.createdAt }
+        let children = Dictionary(grouping: byAge) { image in
             image.parent.flatMap { known.contains($0) ? $0 : nil }
         }
         var ordered: [ImageLineage] = []
-        var pending = (top.map { top in filter { $0.id == top } } ?? children[nil] ?? []).reversed().map { ($0, 0) }
-        while let (next, depth) = pending.popLast() {
-            var image = next
-            if depth == 0 { image.parent = nil }
-            image.depth = depth
-            ordered.append(image)
-            pending += (children[image.id] ?? []).reversed().map { ($0, depth + 1) }
+        var seen: Set<ImageID> = []
+        // Behind those that came of none that is here, only what lies in a circle is left.
+        for first in top.map({ top in filter { $0.id == top } }) ?? (children[nil] ?? []) + byAge {
+            var pending = [(first, 0)]
+            while let (next, depth) = pending.popLast() {
+                guard seen.insert(next.id).inserted else { continue }
+                var image = next
+                if depth == 0 { image.parent = nil }
+                image.depth = depth
+                ordered.append(image)
+                pending += (children[image.id] ?? []).reversed().map { ($0, depth + 1) }
+            }
         }
         return ordered
     }

@@ -212,7 +212,7 @@ public struct CommandSpec: Sendable, Hashable {
 public enum Workdir {
     /// Throws `invalidArgument` unless `path` is absolute, without NUL and at most 4,095 bytes.
     public static func check(_ path: String, field: String = "workdir") throws(CordonError) {
-        guard path.hasPrefix("/"), !path.utf8.contains(0), path.utf8.count <= 4095 else {
+        guard path.isAbsolutePath, !path.utf8.contains(0), path.utf8.count <= 4095 else {
             throw .invalid(field: field, value: path, rule: "an absolute path of at most 4095 bytes without NUL")
         }
     }

@@ -108,7 +108,8 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
                 guard let v4 = v4(word) else { return nil }
                 groups += [UInt16(v4 >> 16), UInt16(truncatingIfNeeded: v4)]
             } else {
-                guard (1...4).contains(part.count), word.utf8.first != UInt8(ascii: "+"),
+                let signs = [UInt8(ascii: "+"), UInt8(ascii: "-")]
+                guard (1...4).contains(part.count), !part.contains(where: signs.contains),
                     let group = UInt16(word, radix: 16)
                 else { return nil }
                 groups.append(group)

@@ -30,8 +30,9 @@ public struct UploadedTree: Sendable, Hashable {
         guard files.count <= Self.maximumFiles else {
             throw .invalid(field: "files", value: "\(files.count)", rule: "at most \(Self.maximumFiles)")
         }
-        var byPath: [String: File] = [:]
-        for file in files { byPath[file.path.text] = file }
+        // By bytes: to a text, two ways to write an umlaut are one.
+        var byPath: [[UInt8]: File] = [:]
+        for file in files { byPath[Array(file.path.text.utf8)] = file }
         self.files = byPath.values.sorted { $0.path.text < $1.path.text }
     }
 }

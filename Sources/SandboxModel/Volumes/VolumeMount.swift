@@ -39,7 +39,7 @@ public struct VolumePath: Sendable, Hashable, CustomStringConvertible {
 
     /// Slashes at either end don't count. Throws `invalidArgument` for `field`.
     public init(_ text: String, field: String = "sub_path") throws(CordonError) {
-        let names = text.split(separator: "/")
+        let names = text.pathNames
         guard !names.isEmpty, names.allSatisfy({ $0 != "." && $0 != ".." && $0.utf8.count <= 255 }),
             !text.utf8.contains(0), text.utf8.count <= 1024
         else {
@@ -57,7 +57,7 @@ extension FilePath {
     /// Whether every component is a name: what a mount can be found by again.
     public var isPlain: Bool {
         text != "/"
-            && text.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+            && text.pathComponents.dropFirst()
                 .allSatisfy { !["", ".", ".."].contains($0) }
     }
 
@@ -71,5 +71,5 @@ extension FilePath {
     }
 
     /// Whether it is that directory, or below it.
-    func lies(in directory: String) -> Bool { text == directory || text.hasPrefix(directory + "/") }
+    func lies(in directory: String) -> Bool { text == directory || text.utf8.starts(with: (directory + "/").utf8) }
 }

@@ -98,7 +98,7 @@ final class VolumeFiles: FileSession {
     }
 
     private func inside(_ path: FilePath) throws(CordonError) -> FilePath {
-        guard !path.text.split(separator: "/").contains("..") else {
+        guard !path.text.pathNames.contains("..") else {
             throw .invalid(field: "path", value: path.text, rule: "a path in the volume, without ..")
         }
         return try FilePath(path.text == "/" ? FilePath.volume.text : FilePath.volume.text + path.text)

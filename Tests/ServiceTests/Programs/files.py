@@ -115,6 +115,37 @@ def nothing_waits_for_what_is_no_file():
     put(id, "/tmp/f", b"on")
 
 
+def values_at_the_edge():
+    """Whatever a file's owner says of its time, size and name, the service tells of it and goes on."""
+    id = create()["id"]
+    # A tmpfs keeps any second of 64 bits.
+    inside(id, "import os\nfor n, s in enumerate((-9223372036854, -2**63, 2**63 - 1, 9223372036854, -62167219201, 253402300800)):\n"
+               " open(f'/dev/shm/{n}', 'w'); os.utime(f'/dev/shm/{n}', (0, s))\n"
+               "os.truncate(os.open('/dev/shm/0', os.O_RDWR), 2**63 - 1)")
+    listed = {entry["name"]: entry for entry in get_list(id, "/dev/shm")}
+    same(len(listed), 6)
+    for name, entry in listed.items():
+        told = expect(call("GET", at(id, f"/dev/shm/{name}", "/stat")), 200).json()
+        same(told["modified_at"], entry["modified_at"])
+    same((listed["4"]["modified_at"], listed["5"]["modified_at"]), ("0000-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"))
+    same(get(id, "/dev/shm/0", 206, headers={"Range": f"bytes={2**63 - 2}-"}).content, b"\0")
+    refused("too_large", 409, call("GET", at(id, "/dev/shm/0")))
+    # As an archive it is a hole to its end.
+    with call("GET", at(id, "/dev/shm", "/archive"), stream=True) as answer:
+        same(answer.status_code, 200)
+        assert next(answer.iter_content(512))
+    # A combining mark joins the slash before it where text is read by characters; the kernel reads bytes.
+    put(id, "/tmp/x/\u0301a/\u0301b", b"1", parents="true")
+    expect(call("POST", f"/v1/sandboxes/{id}/files/rename", json={"path": "/tmp/x/\u0301a/\u0301b", "new_path": "/tmp/x/\u0301c"}), 204)
+    same(inside(id, "import os; print(ascii(sorted(os.listdir('/tmp/x'))))"), "['\\u0301a', '\\u0301c']\n")
+    expect(call("DELETE", at(id, "/tmp/x/\u0301c")), 204)
+    same(inside(id, "import os; print(ascii(os.listdir('/tmp/x')))"), "['\\u0301a']\n")
+
+
+def get_list(id, path):
+    return expect(call("GET", at(id, path, "/list")), 200).json()["entries"]
+
+
 def beside_commands():
     """Files are looked at and made while commands come and go: the one knows nothing of the other's ends."""
     id = create()["id"]
