@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import SandboxImages
 import SandboxModel
 import Synchronization
@@ -9,7 +10,7 @@ struct BuildTests {
     /// Sends a directory as a context.
     private func context(_ directory: String, to world: StoreWorld) async throws -> BuildContextID {
         let archive = directory + ".tar"
-        let made = try await Program.run("/bin/tar", ["-cf", archive, "-C", directory, "."])
+        let made = try await HostProgram.result(of: "/bin/tar", ["-cf", archive, "-C", directory, "."])
         try #require(made.status == 0, "\(made.output)")
         let file = try #require(FileHandle(forReadingAtPath: archive))
         return try await world.store.addContext {
@@ -170,6 +171,15 @@ struct BuildTests {
             ("FROM scratch\nENV A=${B:?no}", "line 2", .invalidArgument),
             ("FROM scratch\nUSER a b", "line 2", .invalidArgument),
             ("FROM scratch\nNOPE", "line 2, column 1", .invalidArgument),
+            (
+                "FROM scratch\nARG A=xxxxxxxxxxxxxxxx\n" + String(repeating: "ARG A=$A$A\n", count: 40),
+                "1 MiB", .invalidArgument
+            ),
+            (
+                "FROM scratch\nENV A=" + String(repeating: "x", count: 100_000) + "\nLABEL"
+                    + (0..<40).map { " l\($0)=$A" }.joined(),
+                "line 3", .invalidArgument
+            ),
         ])
     func failures(text: String, message: String, code: ErrorCode) async throws {
         try await withDirectory { top in
@@ -189,6 +199,12 @@ struct BuildTests {
             ("*.log", "a.log", true), ("*.log", "d/a.log", false), ("**/*.log", "d/e/a.log", true), ("d", "d/x", true),
             ("d\n!d/x", "d/x", false), ("# d", "d", false), ("/d/", "d/x", true), ("a?c", "abc", true),
             ("[a-c]x", "bx", true), ("[^a-c]x", "bx", false), ("d/**", "d/e/f", true), ("a\\*b", "a*b", true),
+            ("a\\*b", "axb", false), ("**/a/**/b", "a/b", true), ("**/a/**/b", "x/a/y/z/b/c", true),
+            ("**/a/**/b", "x/a/y", false), ("**", "x", true), ("a*b*c", "aXbYbc", true), ("a*b*c", "aXbYb", false),
+            ("*a*", "bab", true), ("a[", "a[", false),
+            // Ways to read these are many more than a machine has time for, one by one.
+            (String(repeating: "*a", count: 60) + "b", String(repeating: "a", count: 255), false),
+            (String(repeating: "**/a/", count: 60) + "b", String(repeating: "a/", count: 250) + "c", false),
         ])
     func ignored(rules: String, path: String, isOut: Bool) { #expect(IgnoreRules(rules).leavesOut(path) == isOut) }
 }

@@ -96,6 +96,26 @@ struct DockerfileTests {
         #expect(try expansion.expand(word) == value)
     }
 
+    @Test("braces in braces are served to a depth, and no deeper: whoever nests them has no stack of ours to fill")
+    func nested() throws {
+        func word(_ depth: Int) -> String {
+            String(repeating: "${a:-", count: depth) + "x" + String(repeating: "}", count: depth)
+        }
+        let expansion = WordExpansion { _ in nil }
+        #expect(try expansion.expand(word(WordExpansion.maximumDepth)) == "x")
+        for depth in [WordExpansion.maximumDepth + 1, 80_000] {
+            #expect(throws: WordExpansion.Malformed.self) { try expansion.expand(word(depth)) }
+        }
+    }
+
+    @Test("what variables stand for in one instruction has a bound")
+    func doubling() throws {
+        let value = String(repeating: "v", count: ExpansionRoom.maximumBytes / 2)
+        let expansion = WordExpansion { _ in value }
+        #expect(try expansion.expand("$A$A").utf8.count == ExpansionRoom.maximumBytes)
+        #expect(throws: WordExpansion.Malformed.self) { try expansion.expand("$A") }
+    }
+
     @Test("a broken variable is refused", arguments: ["${A", "${}", "${A%x}", "${B:?no}"])
     func brokenVariable(word: String) {
         #expect(throws: WordExpansion.Malformed.self) { try WordExpansion { _ in nil }.expand(word) }

@@ -15,7 +15,7 @@ final class HTTP2Client: ChannelDuplexHandler, ExchangeClient {
     private var exchange: Exchange?
     private var request: RequestHead?
     /// What came before it was wanted: no more than the stream's window.
-    private var pending: [ByteBuffer] = []
+    private var pending = CircularBuffer<ByteBuffer>()
     private var hasEnded = false
     private var hasToldEnd = false
     private var isClosed = false

@@ -7,6 +7,8 @@ import SwiftProtobuf
 extension VolumeCalls {
     /// Of the protocol: files go in blocks of this size, and are read in them.
     static let blockBytes: UInt64 = 8 << 20
+    /// The most that one call reads: each block that it has is looked up or kept.
+    private static let mostBytes: UInt64 = 1 << 40
     private static let mostFiles = 100_000
     private static let mostEntries = 1_000_000
     private static let pageEntries = 1000
@@ -53,7 +55,7 @@ extension VolumeCalls {
 
     /// A path as clients say it, with or without a slash in front, from the volume's root.
     static func path(_ text: String) throws(CordonError) -> FilePath {
-        let parts = text.split(separator: "/").filter { $0 != "." }
+        let parts = text.pathNames.filter { $0 != "." }
         guard !parts.contains("..") else {
             throw .invalid(field: "path", value: text, rule: "a path within the volume, without \"..\"")
         }
@@ -149,6 +151,7 @@ extension VolumeCalls {
             }
             let start = min(request.start, attributes.size)
             let wanted = request.len == 0 ? attributes.size - start : min(request.len, attributes.size - start)
+            guard wanted <= Self.mostBytes else { throw FileFault.tooLarge.error(path) }
             var answer = ModalVolumeGetFile2Response()
             (answer.size, answer.start, answer.len) = (attributes.size, start, wanted)
             _ = try await session.read(path, from: start, upTo: wanted)
@@ -268,7 +271,7 @@ extension VolumeCalls {
                 isDirectory = there.kind == .directory
             }
             for source in sources {
-                let name = source.text.split(separator: "/").last.map(String.init) ?? ""
+                let name = source.text.pathNames.last ?? ""
                 let target =
                     isDirectory ? try FilePath(place == .root ? "/\(name)" : "\(place)/\(name)") : place
                 try await Self.copy(source, to: target, isRecursive, from, to)

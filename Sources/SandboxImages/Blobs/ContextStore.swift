@@ -38,6 +38,9 @@ struct ContextStore: Sendable {
                 try requireRoom()
                 try await file.append(ByteBuffer(bytes: bytes))
             }
+            guard count > 0 else {
+                throw CordonError.invalid(field: "body", value: nil, rule: "a tar archive; an empty body is none")
+            }
             try await file.sync()
             guard rename(partial, path(id)) == 0 else { throw StorageFault("rename") }
         } catch {

@@ -14,9 +14,9 @@ struct BuildStage: Sendable {
     var hasCommand = false
 
     /// What variables in an instruction stand for: the image's come before arguments.
-    var expansion: WordExpansion {
+    func expansion(in room: ExpansionRoom = ExpansionRoom()) -> WordExpansion {
         let (environment, arguments) = (config.environment.variables, arguments)
-        return WordExpansion { environment[$0] ?? arguments[$0] }
+        return WordExpansion(in: room) { environment[$0] ?? arguments[$0] }
     }
 
     /// What `RUN` has in its environment.
@@ -26,7 +26,7 @@ struct BuildStage: Sendable {
 
     /// A path as an instruction has it: from the working directory unless it says where from.
     func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/") else { return path }
+        guard !path.isAbsolutePath else { return path }
         let base = config.workdir ?? "/"
         return (base.hasSuffix("/") ? base : base + "/") + path
     }

@@ -6,7 +6,7 @@ struct CopySource: Sendable {
     private static let contextDirectory = "/context"
     /// What is to come under another name lies in this beside where it was, for a moment.
     private static let stagingName = ".cordon-staging"
-    private static let ignoreFileBytes = 1 << 20
+    private static let ignoreFileBytes = 128 << 10
     private static let listed = 1000
     private static let mostFound = 100_000
 
@@ -53,12 +53,12 @@ struct CopySource: Sendable {
         let path: String
         let kind: FileKind
 
-        var name: String { String(path.split(separator: "/").last ?? "") }
+        var name: String { path.pathNames.last ?? "" }
     }
 
     /// What a pattern matches, in order. Throws when that is nothing.
     func items(_ text: String) async throws -> [Item] {
-        let parts = text.split(separator: "/").filter { $0 != "." }.map(String.init)
+        let parts = text.pathNames.filter { $0 != "." }
         guard !parts.contains("..") else { throw CopyFault(message: "\(text): \"..\" leads out of it") }
         return try await withSession { session in
             var found = [Item(path: "", kind: .directory)]
@@ -131,6 +131,8 @@ struct CopySource: Sendable {
         var pending = [top]
         while let directory = pending.popLast() {
             for item in try await entries(of: directory, session) {
+                // Many rules and deep paths take their time: others' work goes on between.
+                await Task.yield()
                 let isOut = rules.leavesOut(item.path)
                 if item.kind == .directory, !isOut || rules.hasExceptions {
                     pending.append(item)
@@ -154,7 +156,7 @@ struct CopySource: Sendable {
                 return try await take { try await session.nextPiece() }
             }
             let staging = try path(
-                (item.path.split(separator: "/").dropLast().map(String.init) + [Self.stagingName])
+                (item.path.pathNames.dropLast() + [Self.stagingName])
                     .joined(separator: "/"))
             let staged = try FilePath("\(staging)/\(name)")
             try await session.makeDirectory(staging, parents: true, mode: nil)

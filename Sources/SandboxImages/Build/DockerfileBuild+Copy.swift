@@ -24,7 +24,7 @@ extension DockerfileBuild {
         if let earlier = file.stage(from, before: index) {
             root = try await build(earlier).root
         } else {
-            root = try await image(try stage.expansion.expand(from))?.root ?? .host
+            root = try await image(try stage.expansion().expand(from))?.root ?? .host
         }
         var changed = stage
         try await store.builders.scratch(on: root) { sandbox in
@@ -37,7 +37,7 @@ extension DockerfileBuild {
     private func copy(
         _ copy: CopyInstruction, from source: CopySource?, _ instruction: Instruction, on stage: inout BuildStage
     ) async throws {
-        let words = stage.expansion
+        let words = stage.expansion()
         var items: [CopySource.Item] = []
         for text in copy.sources { items += try await source?.items(try words.expand(text)) ?? [] }
         let texts = try copy.heredocs.map { ($0.name, $0.expands ? try words.expandVariables($0.content) : $0.content) }
@@ -88,9 +88,9 @@ extension DockerfileBuild {
         }
         let path = try await target.path(
             of: item.name, in: destination.path, isDirectory: destination.isDirectory)
-        let parts = path.text.split(separator: "/")
+        let parts = path.text.pathNames
         guard let name = parts.last else { throw CopyFault(message: "\(path): that is no file's path") }
-        try await source.archive(of: item, as: String(name)) { next in
+        try await source.archive(of: item, as: name) { next in
             try await target.unpack(
                 at: "/" + parts.dropLast().joined(separator: "/"), .none, owner: owner, mode: destination.mode,
                 next: next)

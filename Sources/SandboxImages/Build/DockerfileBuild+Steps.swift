@@ -2,7 +2,8 @@ import SandboxModel
 
 extension DockerfileBuild {
     func carryOut(_ instruction: Instruction, of index: Int, on stage: inout BuildStage) async throws {
-        let words = stage.expansion
+        let room = ExpansionRoom()
+        let words = stage.expansion(in: room)
         switch instruction.kind {
         case .run(let command, let input): return try await run(command, input, instruction, on: &stage)
         case .copy(let copy): return try await self.copy(copy, instruction, of: index, on: &stage)
@@ -10,9 +11,10 @@ extension DockerfileBuild {
             return try await changeDirectory(stage.absolute(try words.expand(path)), instruction, on: &stage)
         case .argument(let arguments):
             for argument in arguments {
-                let standard = try argument.value.map { try stage.expansion.expand($0) }
+                let standard = try argument.value.map { try stage.expansion(in: room).expand($0) }
                 stage.arguments[argument.name] = order.arguments[argument.name] ?? standard ?? globals[argument.name]
             }
+            try Self.requireRoom(for: stage.arguments, field: "ARG")
         case .environment(let pairs):
             var variables: [String: String] = [:]
             for pair in pairs { variables[try words.expand(pair.name)] = try words.expand(pair.value) }
@@ -21,11 +23,15 @@ extension DockerfileBuild {
                 stage.config.environment.overlaid(with: changed).variables, field: "ENV")
         case .label(let pairs):
             for pair in pairs { stage.config.labels[try words.expand(pair.name)] = try words.expand(pair.value) }
+            try Self.requireRoom(for: stage.config.labels, field: "LABEL")
         case .user(let user): stage.config.user = try words.expand(user)
         case .shell(let shell): stage.config.shell = shell
         case .expose(let ports):
             let said = try ports.map { try words.expand($0) }.map { $0.contains("/") ? $0 : "\($0)/tcp" }
             stage.config.exposedPorts = Set(stage.config.exposedPorts + said).sorted()
+            guard stage.config.exposedPorts.count <= Self.mostPorts else {
+                throw fault(instruction, "more than \(Self.mostPorts) ports")
+            }
         case .command(let command):
             stage.config.command = stage.shell(command)
             stage.hasCommand = true
@@ -37,6 +43,16 @@ extension DockerfileBuild {
         try stage.config.check()
         await step(instruction.text, isCached: false)
     }
+
+    /// As much as one instruction's variables may come to, for all instructions of a kind together.
+    private static func requireRoom(for pairs: [String: String], field: String) throws(CordonError) {
+        let bytes = pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+        guard bytes <= ExpansionRoom.maximumBytes else {
+            throw .invalid(field: field, value: nil, rule: "at most \(ExpansionRoom.maximumBytes >> 20) MiB in all")
+        }
+    }
+
+    private static var mostPorts: Int { 1000 }
 
     // MARK: RUN and WORKDIR
 
@@ -50,7 +66,7 @@ extension DockerfileBuild {
         let argv = stage.shell(command)
         let environment = try stage.environment()
         let workdir = stage.config.workdir ?? "/"
-        let text = try input.map { $0.expands ? try stage.expansion.expandVariables($0.content) : $0.content }
+        let text = try input.map { $0.expands ? try stage.expansion().expandVariables($0.content) : $0.content }
         let network = order.network ?? store.limits.network
         let spec = ExecSpec(
             command: try CommandSpec(argv: argv), user: stage.config.user, timeout: store.limits.stepTime,

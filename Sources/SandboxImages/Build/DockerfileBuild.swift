@@ -119,11 +119,12 @@ final class DockerfileBuild {
     /// `ARG`s before the first `FROM`, which `FROM` and stages that name them see.
     lazy var globals: [String: String] = {
         var found: [String: String] = [:]
+        let room = ExpansionRoom()
         for instruction in file.arguments {
             guard case .argument(let arguments) = instruction.kind else { continue }
             for argument in arguments {
                 let known = found
-                let standard = try? argument.value.map { try WordExpansion { known[$0] }.expand($0) }
+                let standard = try? argument.value.map { try WordExpansion(in: room) { known[$0] }.expand($0) }
                 found[argument.name] = order.arguments[argument.name] ?? standard ?? nil
             }
         }

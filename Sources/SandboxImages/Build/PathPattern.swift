@@ -1,72 +1,154 @@
+import SandboxModel
+
 /// A pattern of paths: `*` and `?` within a component, `[a-z]`, a backslash before what is meant literally, and, where
 /// it is asked for, `**` for any number of components (Go's `filepath.Match`, and Docker's addition).
+///
+/// Patterns and paths are strangers': no match takes longer than the product of their lengths.
 package struct PathPattern: Sendable, Hashable {
-    private let components: [[Character]]
-    private let hasDeep: Bool
-
-    package init(_ text: String, allowsDeep: Bool = false) {
-        components = text.split(separator: "/").filter { $0 != "." }.map(Array.init)
-        hasDeep = allowsDeep
+    private enum Component: Sendable, Hashable {
+        case name(NamePattern)
+        /// `**`
+        case any
     }
 
-    /// Whether it has anything but literal characters.
-    package var isLiteral: Bool { !components.contains { $0.contains { "*?[\\".contains($0) } } }
+    private let components: [Component]
+
+    package init(_ text: String, allowsDeep: Bool = false) {
+        components = text.pathNames.filter { $0 != "." }.map {
+            allowsDeep && $0 == "**" ? .any : .name(NamePattern($0))
+        }
+    }
+
+    /// Whether it has nothing but literal characters.
+    package var isLiteral: Bool {
+        components.allSatisfy { if case .name(let name) = $0 { name.isLiteral } else { false } }
+    }
 
     package func matches(_ path: String) -> Bool {
-        matches(components[...], path.split(separator: "/").map(Array.init)[...])
+        var places = start
+        for name in path.pathNames { places = step(from: places, over: Array(name)) }
+        return places.contains(components.count)
     }
 
     /// Whether it matches the path or a directory above it.
     package func matchesOrHolds(_ path: String) -> Bool {
-        let parts = path.split(separator: "/").map(Array.init)
-        return parts.indices.contains { matches(components[...], parts[...$0]) }
-    }
-
-    private func matches(_ pattern: ArraySlice<[Character]>, _ path: ArraySlice<[Character]>) -> Bool {
-        guard let first = pattern.first else { return path.isEmpty }
-        if hasDeep, first == ["*", "*"] {
-            return (path.startIndex...path.endIndex).contains { matches(pattern.dropFirst(), path[$0...]) }
+        var places = start
+        for name in path.pathNames {
+            places = step(from: places, over: Array(name))
+            if places.contains(components.count) { return true }
+            if places.isEmpty { return false }
         }
-        guard let name = path.first, Self.matches(first[...], name[...]) else { return false }
-        return matches(pattern.dropFirst(), path.dropFirst())
+        return false
     }
 
-    private static func matches(_ pattern: ArraySlice<Character>, _ name: ArraySlice<Character>) -> Bool {
-        var (pattern, name) = (pattern, name)
-        while let next = pattern.first {
-            switch next {
-            case "*":
-                let rest = pattern.drop { $0 == "*" }
-                return (name.startIndex...name.endIndex).contains { matches(rest, name[$0...]) }
-            case "?":
-                guard name.popFirst() != nil else { return false }
-                pattern = pattern.dropFirst()
-            case "[":
-                guard let character = name.popFirst(), let end = pattern.dropFirst().firstIndex(of: "]"),
-                    isIn(pattern[(pattern.startIndex + 1)..<end], character)
-                else { return false }
-                pattern = pattern[(end + 1)...]
-            default:
-                if next == "\\", pattern.count > 1 { pattern = pattern.dropFirst() }
-                guard let wanted = pattern.popFirst(), name.popFirst() == wanted else { return false }
+    /// Where in the pattern one may stand before the first name.
+    private var start: Set<Int> { reach([0]) }
+
+    /// Where one may stand behind one more name.
+    private func step(from places: Set<Int>, over name: [Character]) -> Set<Int> {
+        var next: Set<Int> = []
+        for place in places where place < components.count {
+            switch components[place] {
+            case .any: next.insert(place)
+            case .name(let pattern): if pattern.matches(name) { next.insert(place + 1) }
             }
         }
-        return name.isEmpty
+        return reach(next)
     }
 
-    private static func isIn(_ set: ArraySlice<Character>, _ character: Character) -> Bool {
-        let isNegated = set.first == "^"
-        var rest = isNegated ? set.dropFirst() : set
-        var isFound = false
+    /// `**` may stand for no name at all.
+    private func reach(_ places: Set<Int>) -> Set<Int> {
+        var all = places
+        for place in places {
+            var place = place
+            while place < components.count, components[place] == .any, all.insert(place + 1).inserted { place += 1 }
+        }
+        return all
+    }
+}
+
+/// A pattern of one name.
+private struct NamePattern: Sendable, Hashable {
+    private enum Part: Sendable, Hashable {
+        case literal(Character)
+        /// `?`
+        case one
+        /// `*`
+        case many
+        case range([ClosedRange<Character>], isNegated: Bool)
+        /// A bracket that never closes.
+        case nothing
+    }
+
+    private let parts: [Part]
+    /// Whether every character means itself.
+    let isLiteral: Bool
+
+    init(_ text: String) {
+        isLiteral = !text.contains { "*?[\\".contains($0) }
+        var parts: [Part] = []
+        var rest = text[...]
+        while let character = rest.popFirst() {
+            switch character {
+            case "*": if parts.last != .many { parts.append(.many) }
+            case "?": parts.append(.one)
+            case "[":
+                guard let end = rest.firstIndex(of: "]") else {
+                    parts.append(.nothing)
+                    continue
+                }
+                parts.append(Self.range(rest[..<end]))
+                rest = rest[rest.index(after: end)...]
+            case "\\": parts.append(.literal(rest.popFirst() ?? "\\"))
+            default: parts.append(.literal(character))
+            }
+        }
+        self.parts = parts
+    }
+
+    private static func range(_ text: Substring) -> Part {
+        let isNegated = text.first == "^"
+        var rest = isNegated ? text.dropFirst() : text
+        var ranges: [ClosedRange<Character>] = []
         while let low = rest.popFirst() {
             if rest.first == "-", rest.count > 1 {
                 rest = rest.dropFirst()
-                if let high = rest.popFirst(), low <= character, character <= high { isFound = true }
-            } else if low == character {
-                isFound = true
+                if let high = rest.popFirst(), low <= high { ranges.append(low...high) }
+            } else {
+                ranges.append(low...low)
             }
         }
-        return isFound != isNegated
+        return .range(ranges, isNegated: isNegated)
+    }
+
+    /// From left to right; where it goes no further, the last `*` takes one character more.
+    func matches(_ name: [Character]) -> Bool {
+        var (part, place) = (0, 0)
+        var star: (part: Int, place: Int)?
+        while place < name.count {
+            if part < parts.count, parts[part] == .many {
+                star = (part, place)
+                part += 1
+            } else if part < parts.count, Self.fits(name[place], parts[part]) {
+                part += 1
+                place += 1
+            } else if let last = star {
+                star = (last.part, last.place + 1)
+                (part, place) = (last.part + 1, last.place + 1)
+            } else {
+                return false
+            }
+        }
+        return parts[part...].allSatisfy { $0 == .many }
+    }
+
+    private static func fits(_ character: Character, _ part: Part) -> Bool {
+        switch part {
+        case .literal(let wanted): character == wanted
+        case .one: true
+        case .range(let ranges, let isNegated): ranges.contains { $0.contains(character) } != isNegated
+        case .many, .nothing: false
+        }
     }
 }
 

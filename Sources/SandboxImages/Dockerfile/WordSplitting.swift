@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Words of a Dockerfile, divided by blanks; quotes and backslashes stay in them.
 package enum WordSplitting {
     package static func words(_ text: String) -> [String] {
@@ -26,16 +28,45 @@ package enum WordSplitting {
     }
 }
 
+/// Room for what variables stand for in one instruction's words: a few lines that double a variable each would come to
+/// more than any memory holds.
+package final class ExpansionRoom: Sendable {
+    package static let maximumBytes = 1 << 20
+    private let left = Mutex(maximumBytes)
+
+    package init() {}
+
+    fileprivate func take(_ text: String) throws(WordExpansion.Malformed) -> String {
+        let isTaken = left.withLock { left in
+            left -= min(left + 1, text.utf8.count)
+            return left >= 0
+        }
+        guard isTaken else {
+            throw WordExpansion.Malformed(message: "its variables come to more than \(Self.maximumBytes >> 20) MiB")
+        }
+        return text
+    }
+}
+
 /// Variables in words: `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME:+word}` and the same without the colon; and the
 /// end of quotes and backslashes.
 package struct WordExpansion: Sendable {
+    /// How deep a `${` may lie in others'.
+    package static let maximumDepth = 16
+
     /// nil for a name that isn't set.
-    package let value: @Sendable (String) -> String?
+    private let value: @Sendable (String) -> String?
+    private let room: ExpansionRoom
 
-    package init(value: @escaping @Sendable (String) -> String?) { self.value = value }
+    package init(in room: ExpansionRoom = ExpansionRoom(), value: @escaping @Sendable (String) -> String?) {
+        self.room = room
+        self.value = value
+    }
 
-    /// What a word comes to. Throws a message for a form that isn't known.
-    package func expand(_ word: String) throws(Malformed) -> String {
+    /// What a word comes to. Throws a message for a form that isn't known, and for what would be too much.
+    package func expand(_ word: String) throws(Malformed) -> String { try expand(word, depth: 0) }
+
+    private func expand(_ word: String, depth: Int) throws(Malformed) -> String {
         var rest = word[...]
         var out = ""
         var quote: Character?
@@ -52,7 +83,7 @@ package struct WordExpansion: Sendable {
                 // Within quotes a backslash is itself before what it needn't protect.
                 if quote != nil, !"\"$\\".contains(next) { out.append("\\") }
                 out.append(next)
-            case "$": out += try variable(&rest)
+            case "$": out += try variable(&rest, depth: depth)
             default: out.append(character)
             }
         }
@@ -68,7 +99,7 @@ package struct WordExpansion: Sendable {
                 out.append(next)
                 rest.removeFirst()
             } else if character == "$" {
-                out += try variable(&rest)
+                out += try variable(&rest, depth: 0)
             } else {
                 out.append(character)
             }
@@ -81,26 +112,29 @@ package struct WordExpansion: Sendable {
     }
 
     /// What stands behind a `$`.
-    private func variable(_ rest: inout Substring) throws(Malformed) -> String {
+    private func variable(_ rest: inout Substring, depth: Int) throws(Malformed) -> String {
         guard rest.first == "{" else {
             let name = Self.name(rest)
             rest = rest.dropFirst(name.count)
-            return name.isEmpty ? "$" : value(String(name)) ?? ""
+            return name.isEmpty ? "$" : try room.take(value(String(name)) ?? "")
+        }
+        guard depth < Self.maximumDepth else {
+            throw Malformed(message: "more than \(Self.maximumDepth) ${ lie in one another")
         }
         guard let inner = Self.braced(&rest) else { throw Malformed(message: "${ has no }") }
         let name = Self.name(inner)
         var operation = inner.dropFirst(name.count)
         guard !name.isEmpty else { throw Malformed(message: "${\(inner)} names no variable") }
         let found = value(String(name))
-        if operation.isEmpty { return found ?? "" }
+        if operation.isEmpty { return try room.take(found ?? "") }
         let needsText = operation.first == ":"
         if needsText { operation = operation.dropFirst() }
         let counts = found.map { !needsText || !$0.isEmpty } ?? false
         let word = String(operation.dropFirst())
         switch operation.first {
-        case "-": return counts ? found ?? "" : try expand(word)
-        case "+": return counts ? try expand(word) : ""
-        case "?" where counts: return found ?? ""
+        case "-": return counts ? try room.take(found ?? "") : try expand(word, depth: depth + 1)
+        case "+": return counts ? try expand(word, depth: depth + 1) : ""
+        case "?" where counts: return try room.take(found ?? "")
         case "?": throw Malformed(message: "\(name) isn't set\(word.isEmpty ? "" : ": \(word)")")
         default: throw Malformed(message: "${\(inner)} isn't served; there are :-, :+ and :?")
         }
