@@ -8,6 +8,10 @@ import ShimProtocol
 struct ConfinedWalk {
     /// The wait status of a walk that found no room (wait(2)).
     private static let diskIsFull: Int32 = 2 << 8
+    /// More than any report has: paths of what was left out, and a message.
+    private static let reportBytes = 64 << 10
+    private static let leftOutBytes = 32 << 10
+    private static let messageBytes = 2048
 
     /// An empty directory to live in.
     let empty: Directory
@@ -30,7 +34,9 @@ struct ConfinedWalk {
         }
         try check(child, "fork")
         _ = consume writing
-        let bytes = try readAll(reading.raw, limit: 64 << 10, name: "a walk's facts")
+        let bytes = try readAll(reading.raw, limit: Self.reportBytes, name: "a walk's facts")
+        // Whatever it would still say goes nowhere: it doesn't wait for a reader, and this process not for it.
+        _ = consume reading
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
         guard status != Self.diskIsFull else {
@@ -59,11 +65,18 @@ struct ConfinedWalk {
             try check(cordon_raise_descriptor_limit(), "setrlimit", "nofile")
             umask(0)
             try check(cordon_confine_walker(empty.raw), "confine")
-            let facts = LayerFacts(try work())
+            var facts = LayerFacts(try work())
+            // Whoever made the tree chose how long its paths are.
+            var bytes = 0
+            facts.leftOut = Array(
+                facts.leftOut.prefix {
+                    bytes += $0.utf8.count
+                    return bytes <= Self.leftOutBytes
+                })
             try LayerRecord(facts).record.withUnsafeBytes { try writeAll($0, to: report) }
             _exit(0)
         } catch {
-            try? Array("\(error)".utf8).withUnsafeBytes { try writeAll($0, to: report) }
+            try? Array("\(error)".utf8.prefix(Self.messageBytes)).withUnsafeBytes { try writeAll($0, to: report) }
             _exit((error as? SystemCallError)?.errno == ENOSPC ? Self.diskIsFull >> 8 : 1)
         }
     }

@@ -20,6 +20,9 @@ extension Launcher {
     /// Ends a sandbox; answers once nothing of it is left but empty groups.
     func end(_ id: SandboxID, _ detail: String, answer: @escaping (Result<Ending, Failure>) -> Void) {
         if let slot = sandboxes[id] {
+            guard slot.isReclaiming || slot.channel != nil || slot.pidfd != nil else {
+                return answer(.failure(Failure(.unavailable, "what is on record of sandbox \(id) could not be read")))
+            }
             slot.waiters.append { answer(.success($0)) }
             end(slot, detail)
         } else if let ending = try? recordedEnding(of: id) {
@@ -310,13 +313,13 @@ extension Launcher {
         }
     }
 
-    /// Removes record and output of a sandbox that has ended.
+    /// Takes record and output of a sandbox that has ended away; they are removed in the background.
     func forget(_ id: SandboxID) throws {
         guard sandboxes[id] == nil else { throw Failure(.failedPrecondition, "sandbox \(id) has not ended") }
         do {
-            var removal = TreeRemoval(in: files.sandboxes)
-            try removal.remove(id.text)
+            try files.discardRecord(of: id)
         } catch { throw Failure(.internal, "the record could not be removed: \(error)") }
+        sweepSoon()
     }
 
     // MARK: Shutting down

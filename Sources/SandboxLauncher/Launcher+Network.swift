@@ -120,6 +120,11 @@ extension Launcher {
             return
         }
         guard let place = slot.network else { return }
+        if !place.isAttached {
+            // It could not be attached before.
+            guard policy != .blocked else { return }
+            try attachNetwork(of: slot, policy)
+        }
         let network = try theNetwork()
         let namespace = try networkNamespace(of: slot)
         // Closed first and opened last: nothing goes where neither policy allows it.

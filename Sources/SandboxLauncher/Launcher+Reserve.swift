@@ -58,7 +58,9 @@ extension Launcher {
         for slot in slots.values {
             // A copy of one that is being made has stopped it already.
             guard case .running = slot.state, slot.endTimer == nil, !slot.isHeld,
-                !layerWorks.values.contains(where: { $0.frozen === slot })
+                !layerWorks.values.contains(where: { $0.frozen === slot }),
+                // That one stands still as long as its work says so.
+                !mountWorks.values.contains(where: { $0.slot === slot })
             else { continue }
             if all {
                 hold(slot)

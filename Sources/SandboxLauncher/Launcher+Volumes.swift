@@ -110,6 +110,7 @@ extension Launcher {
             guard let shown = slot.mounts[request.path], shown.isVolume, shown.id > 0, !shown.storage.isEmpty else {
                 throw Failure(.notFound, "no volume is mounted at \(request.path) of sandbox \(request.id)")
             }
+            guard !slot.isHeld else { throw Self.held }
             try checkIdle(request.path, in: slot)
             guard !layerWorks.values.contains(where: { $0.frozen === slot }) else {
                 throw Failure(.unavailable, "something is made of sandbox \(request.id)")

@@ -8,7 +8,7 @@ import ShimProtocol
 ///
 ///     <data>/storage/slots/<slot>/{r1,r2,scratch,mount}   writable layers   root only
 ///     <data>/storage/slots/<slot>/disk                    a file system that holds them instead
-///     <data>/storage/trash/<slot>                          writable layers on their way out
+///     <data>/storage/trash/<slot>, <id>                    writable layers and records on their way out
 ///     <data>/storage/images/{host-…,bare}/{root,mask}     below all layers  root only
 ///     <data>/storage/layers/<layer>/{root,usr}            never changed     root only
 ///     <data>/storage/lost/<layer>                         not whole, until the service knows  root only
@@ -133,6 +133,12 @@ struct LauncherFiles {
     func discard(_ name: String) throws {
         guard slots.exists(name) else { return }
         try slots.move(name, to: trash, as: name)
+    }
+
+    /// Takes a sandbox's record and output out of sight at once; they are removed in the background.
+    func discardRecord(of id: SandboxID) throws {
+        guard sandboxes.exists(id.text) else { return }
+        try sandboxes.move(id.text, to: trash, as: id.text)
     }
 
     /// Removes what a slot's run directory says of its shim and of whose it was.

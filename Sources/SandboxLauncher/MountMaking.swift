@@ -58,9 +58,9 @@ struct MountMaking {
         let old = umask(0o022)
         defer { umask(old) }
         var parent = "/"
-        for name in path.split(separator: "/") {
+        for name in path.pathNames {
             let above = try directory(parent)
-            if mkdirat(above.raw, String(name), 0o755) < 0 && errno != EEXIST {
+            if mkdirat(above.raw, name, 0o755) < 0 && errno != EEXIST {
                 throw Failure(.failedPrecondition, "\(path) can't be made: \(SystemCallError("mkdir").description)")
             }
             parent += (parent == "/" ? "" : "/") + name
@@ -87,7 +87,7 @@ struct MountMaking {
         var directory = Descriptor(owning: try check(cordon_open(AT_FDCWD, "whole", O_RDONLY | O_DIRECTORY, 0), "open"))
         let old = umask(0o022)
         defer { umask(old) }
-        for name in subPath.text.split(separator: "/").map(String.init) {
+        for name in subPath.text.pathNames {
             var raw = cordon_openat2(directory.raw, name, flags, 0, beneath)
             if raw < 0 && errno == ENOENT && !mount.isReadOnly {
                 let above = directory.raw
@@ -138,8 +138,10 @@ struct MountMaking {
 
     /// A directory by the sandbox's own view, in whose mount namespace this process is.
     static func directory(_ path: String) throws -> Descriptor {
+        // The root, wherever this process works: an absolute path leads from the descriptor (openat2(2)).
+        let root = Descriptor(owning: try check(cordon_open(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY, 0), "open", "/"))
         let raw = cordon_openat2(
-            AT_FDCWD, path, UInt64(O_RDONLY | O_DIRECTORY), 0,
+            root.raw, path, UInt64(O_RDONLY | O_DIRECTORY), 0,
             UInt64(CORDON_RESOLVE_IN_ROOT | CORDON_RESOLVE_NO_MAGICLINKS))
         guard raw >= 0 else {
             throw Failure(.failedPrecondition, "\(path) is no directory of the sandbox's")
@@ -173,7 +175,9 @@ struct MountMaking {
 
 extension FilePath {
     fileprivate var parentAndName: (parent: String, name: String) {
-        let cut = text.utf8.lastIndex(of: UInt8(ascii: "/")) ?? text.startIndex
-        return (cut == text.startIndex ? "/" : String(text[..<cut]), String(text[text.index(after: cut)...]))
+        let bytes = text.utf8
+        let cut = bytes.lastIndex(of: UInt8(ascii: "/")) ?? bytes.startIndex
+        let parent = cut == bytes.startIndex ? "/" : String(decoding: bytes[..<cut], as: UTF8.self)
+        return (parent, String(decoding: bytes[bytes.index(after: cut)...], as: UTF8.self))
     }
 }

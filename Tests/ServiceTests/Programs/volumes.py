@@ -91,6 +91,15 @@ def basics():
     terminate(writer)
     same((read(volume, "/three"), names(volume, "/d")), (b"three\n", []), "what was written before the end")
     same(read(volume, "/one"), b"other\n", "not what was published long ago")
+    # Shown anew well below the root, whatever its path is made of, and published from there.
+    deep = create_with((volume, "/srv/a b/c"), (volume, "/srv/\u0301d", {"sub_path": "news"}))["id"]
+    write(volume, "/news/here", b"1")
+    reload(deep)
+    same(shell(deep, "cat '/srv/a b/c/news/here' /srv/\u0301d/here; echo more > '/srv/a b/c/more'; echo 2 > /srv/\u0301d/here"),
+         "11", "what came later")
+    commit(deep)
+    same((read(volume, "/more"), read(volume, "/news/here")), (b"more\n", b"2\n"), "what was written then")
+    terminate(deep)
     # Read-only, and a directory alone.
     reader = create_with((volume, "/all", {"read_only": True}), (volume, "/part", {"sub_path": "sub/dir"}),
                          argv=["sh", "-c", "cat /all/three; sleep 600"])["id"]
@@ -344,6 +353,12 @@ except OSError as error: print("fifo", error.errno)
 """
 
 
+DEEP_SOCKETS = """import os, socket
+for level in range(12): os.mkdir('d' * 200); os.chdir('d' * 200)
+for number in range(150): socket.socket(socket.AF_UNIX).bind('s%d' % number)
+open('file', 'w').write('x')"""
+
+
 def sockets():
     """A socket or FIFO in a volume connects nothing."""
     volume = make_volume()
@@ -355,6 +370,10 @@ def sockets():
     reload(second)
     # No such socket there (2), and nobody who reads the FIFO (6).
     same(complete(second, "python3", "-c", SOCKETS, "/v", "connect")["stdout"], "socket 2\nfifo 6\n", "from another sandbox")
+    # Many of them, with paths so long that they fill more than any report of what was left out.
+    shell(second, f"cd /v; python3 -c \"{DEEP_SOCKETS}\"")
+    terminate(second)
+    same(read(volume, "/" + "/".join(["d" * 200] * 12) + "/file"), b"x", "beside the sockets")
 
 
 def many():
