@@ -56,9 +56,12 @@ import Testing
         #expect(await code { _ = try await fixture.start(try sh("main"), in: sandbox.id) } == .invalidArgument)
     }
 
-    @Test("an exec that memory has let go is still found, listed, waited for and idempotent")
-    func beyondMemory() async throws {
-        let fixture = try await Fixture(EngineLimits(recentExecsPerSandbox: 1))
+    @Test(
+        "an exec that memory has let go is still found, listed, waited for and idempotent", arguments: [64 << 10, 0])
+    func beyondMemory(bytes: Int) async throws {
+        var limits = EngineLimits(recentExecsPerSandbox: 1)
+        limits.recentExecBytesPerSandbox = bytes
+        let fixture = try await Fixture(limits)
         let sandbox = try await fixture.create()
         for name in ["a", "b", "c"] {
             _ = try await fixture.start(try sh(name), in: sandbox.id, key: name)

@@ -35,9 +35,21 @@ extension LiveRecords {
         }
     }
 
+    /// The most that one list of execs holds of commands and variables.
+    private static let mostListedBytes = 32 << 20
+
     public func execs(of id: SandboxID) async throws -> [ExecSnapshot] {
         try await live.read { database in
-            try Row.fetchAll(
+            let bytes = try Int.fetchOne(
+                database, sql: "SELECT SUM(LENGTH(CAST(spec AS BLOB))) FROM execs WHERE sandbox = ?",
+                arguments: [id.text])
+            guard bytes ?? 0 <= Self.mostListedBytes else {
+                throw CordonError(
+                    .resourceExhausted,
+                    "the commands of sandbox \(id)'s execs come to more than \(Self.mostListedBytes >> 20) MiB: "
+                        + "ask for each by its id")
+            }
+            return try Row.fetchAll(
                 database, sql: "SELECT * FROM execs WHERE sandbox = ? ORDER BY created_at", arguments: [id.text]
             ).compactMap(self.exec)
         }

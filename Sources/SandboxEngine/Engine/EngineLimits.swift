@@ -10,6 +10,8 @@ public struct EngineLimits: Sendable, Hashable {
     public var maxConcurrentExecsPerSandbox: Int
     /// Ended execs of one running sandbox that are kept in memory as well; others are read when asked for.
     public var recentExecsPerSandbox: Int
+    /// How many bytes of commands and variables of those, about.
+    public var recentExecBytesPerSandbox = 64 << 10
     /// The longest that one call waits.
     public var maxWait: Duration
     /// Calls that wait at a time.

@@ -50,10 +50,15 @@ extension SandboxQuery {
 extension SandboxSpec {
     /// About how much memory its variable parts take.
     fileprivate var bytes: Int {
-        var bytes = 512
-        for argument in command?.argv ?? [] { bytes += argument.utf8.count + 16 }
-        for (name, value) in environment.variables { bytes += name.utf8.count + value.utf8.count + 32 }
+        var bytes = 512 + (command?.bytes ?? 0) + environment.bytes + imageEnvironment.bytes
         for (key, value) in tags.pairs { bytes += key.utf8.count + value.utf8.count + 32 }
+        bytes += root.layers.count * 64 + ownNames.count * 256
+        for volume in volumes { bytes += volume.path.text.utf8.count + 256 }
+        for bucket in buckets { bytes += bucket.path.text.utf8.count + 2048 }
+        for policy in [network, networkChange] {
+            guard case .allowlist(let allowed) = policy else { continue }
+            bytes += allowed.ranges.count * 48 + allowed.domains.count * 96
+        }
         return bytes
     }
 }

@@ -5,6 +5,8 @@ struct ExecTable {
     private var known: [ExecID: ExecSnapshot] = [:]
     /// Those that are over, first ended first.
     private var recent: [ExecID] = []
+    /// About how much memory those take.
+    private var recentBytes = 0
     /// How many are on record.
     private(set) var total: Int
     private(set) var unfinishedCount: Int
@@ -51,7 +53,12 @@ struct ExecTable {
     mutating func remove(_ id: ExecID) {
         guard let exec = known.removeValue(forKey: id) else { return }
         total -= 1
-        if !exec.isOver { unfinishedCount -= 1 }
+        if exec.isOver {
+            recent.removeAll { $0 == id }
+            recentBytes -= exec.spec.bytes
+        } else {
+            unfinishedCount -= 1
+        }
     }
 
     /// Takes back one that turned out to be on record already.
@@ -60,15 +67,23 @@ struct ExecTable {
         holdsAll = false
     }
 
-    /// Puts a new state in; of those that are over only `keeping` stay.
-    mutating func update(_ exec: ExecSnapshot, keeping: Int) {
+    /// Puts a new state in; of those that are over only `keeping` stay, and of their specs `bytes`.
+    mutating func update(_ exec: ExecSnapshot, keeping: Int, bytes: Int) {
         let wasOver = known.updateValue(exec, forKey: exec.id)?.isOver ?? false
         guard exec.isOver, !wasOver else { return }
         unfinishedCount -= 1
         recent.append(exec.id)
-        guard recent.count > keeping else { return }
-        holdsAll = false
-        known.removeValue(forKey: recent.removeFirst())
+        recentBytes += exec.spec.bytes
+        shrink(to: keeping, bytes: bytes)
+    }
+
+    /// Leaves the latest that are over to the records, but for so many, and so many bytes of their specs.
+    mutating func shrink(to count: Int, bytes: Int) {
+        while recent.count > count || recentBytes > bytes {
+            holdsAll = false
+            guard let gone = known.removeValue(forKey: recent.removeFirst()) else { continue }
+            recentBytes -= gone.spec.bytes
+        }
     }
 
     /// Counts what trimming the records leaves.
@@ -80,4 +95,17 @@ struct ExecTable {
 
 extension ExecSnapshot {
     var isOver: Bool { if case .ended = status { true } else { false } }
+}
+
+extension ExecSpec {
+    /// About how much memory its variable parts take.
+    fileprivate var bytes: Int { 512 + command.bytes + environment.bytes }
+}
+
+extension CommandSpec {
+    var bytes: Int { argv.reduce(0) { $0 + $1.utf8.count + 16 } }
+}
+
+extension Environment {
+    var bytes: Int { variables.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 32 } }
 }

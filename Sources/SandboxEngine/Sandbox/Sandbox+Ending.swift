@@ -36,6 +36,8 @@ extension Sandbox {
         world.registry.end(self, as: ownSnapshot())
         world.follower.networkLeft(by: id)
         world.journal.write(changes)
+        // Ended sandboxes are many, and kept for long: what is large of their execs is left to the records.
+        execs.shrink(to: world.limits.recentExecsPerSandbox, bytes: 8 << 10)
         early = EarlyEndings()
         closeTunnels()
         stopProbing()

@@ -139,7 +139,8 @@ extension Sandbox {
 
     /// Puts an exec's state into the table; the change that records it.
     func update(_ exec: ExecSnapshot) -> [RecordChange] {
-        execs.update(exec, keeping: world.limits.recentExecsPerSandbox)
+        execs.update(
+            exec, keeping: world.limits.recentExecsPerSandbox, bytes: world.limits.recentExecBytesPerSandbox)
         guard exec.isOver, execs.total >= world.limits.maxExecsPerSandbox + 64 else { return [.exec(exec)] }
         execs.trimmed(to: world.limits.maxExecsPerSandbox)
         return [.exec(exec), .execsTrimmed(id, keeping: world.limits.maxExecsPerSandbox)]
@@ -175,7 +176,9 @@ extension Sandbox {
             drop(exec)
             throw error
         }
-        guard let now = execs[exec.id], case .starting = now.status else { return execs[exec.id] ?? exec }
+        guard let now = execs[exec.id], case .starting = now.status else {
+            return try await anyExec(exec.id) ?? exec
+        }
         world.journal.write(try apply(hosted, to: now))
         waiters.wake(.events)
         waiters.wake(.exec(exec.id))
