@@ -24,9 +24,9 @@ CHECKS = ",".join([
 ])
 # What isn't served yet says so with 501.
 SETTINGS = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 501]\n'
-# WebSockets, and answers that take as long as they like, or as another server does.
-SLOW = "(attach|events|wait|images/pull)$"
-FOLLOWED = "(attach|events|wait|stdout|stderr)$"
+# WebSockets, answers that take as long as they like, or as another server does, and bodies of a type that it can't make.
+SLOW = "(attach|events|wait|images/pull|watch|archive)$"
+FOLLOWED = "(attach|events|wait|stdout|stderr|watch|archive)$"
 
 
 def check(service, folder, settings, *options):

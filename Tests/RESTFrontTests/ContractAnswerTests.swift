@@ -25,6 +25,20 @@ struct ContractAnswerTests {
             #expect(answers.seen == Set(RESTFront.operations.map { "\($0.method) \($0.path)" }))
         }
     }
+
+    @Test("a target that is too large is refused as described, by every operation")
+    func largeTargets() async throws {
+        let contract = try Contract()
+        let large = "?" + String(repeating: "a", count: 20_000)
+        try await withFront { front in
+            for (method, pattern) in RESTFront.operations {
+                let answer = try await front.ask(method, pattern + large)
+                #expect(answer.status == 431, "\(method) \(pattern)")
+                let violations = try contract.violations(answer, of: method, pattern)
+                #expect(violations.isEmpty, "\(method) \(pattern): \(violations)")
+            }
+        }
+    }
 }
 
 /// Holds a service's answers to the contract, operation by operation.
