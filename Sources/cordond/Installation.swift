@@ -7,6 +7,9 @@ import ServiceConfiguration
 
 /// The directories and processes of one instance, set up while this process is still root.
 struct Installation {
+    /// AT_EMPTY_PATH, which Swift doesn't see.
+    private static let emptyPath: Int32 = 0x1000
+
     private let configuration: ServiceConfiguration
     private let account: ServiceAccount
 
@@ -36,7 +39,7 @@ struct Installation {
         // Clients look for it beside the data; it is where only the service can write.
         _ = symlinkat("service/credentials.json", data.raw, "credentials.json")
         let lock = try state.open("lock", O_RDWR | O_CREAT, mode: 0o600)
-        try check(fchown(lock.raw, account.user, account.group), "chown", "lock")
+        try giveToAccount(lock, "lock")
         for _ in 0..<100 {
             if cordon_lock_exclusive(lock.raw, false) == 0 { return SharedDescriptor(lock) }
             usleep(50_000)
@@ -110,11 +113,21 @@ struct Installation {
 
     // MARK: Rights
 
+    /// Gives a file of the service's to its account, unless it has another name somewhere: it may be anybody's.
+    private func giveToAccount(_ file: borrowing Descriptor, _ name: String) throws {
+        var status = stat()
+        try check(fstat(file.raw, &status), "stat", name)
+        guard status.st_uid != account.user || status.st_gid != account.group else { return }
+        guard status.st_nlink == 1 || status.st_mode & S_IFMT == S_IFDIR else { return }
+        try check(fchownat(file.raw, "", account.user, account.group, Self.emptyPath), "chown", name)
+    }
+
     /// From here on this process is an ordinary user's, for good.
     func giveUpRights() throws {
         let state = try Directory(path: configuration.stateDirectory)
         for name in try state.entries() {
-            try check(fchownat(state.raw, name, account.user, account.group, AT_SYMLINK_NOFOLLOW), "chown", name)
+            let raw = try check(cordon_open(state.raw, name, cordon_o_path | O_NOFOLLOW, 0), "open", name)
+            try giveToAccount(Descriptor(owning: raw), name)
         }
         try check(cordon_become(account.user, account.group), "setresuid", "service account")
         // Becoming somebody else may have made it dumpable again (fs.suid_dumpable).

@@ -40,7 +40,8 @@ struct NetworkNames: Service {
 
     /// Serves on sockets of the router as it is now. Tries until there are some, or never will be.
     func serve(attempts: Int = .max) async {
-        for _ in 0..<attempts where !Task.isCancelled {
+        for _ in 0..<attempts {
+            guard !Task.isCancelled else { return }
             do {
                 return try await service.serve(try await host.routerSockets())
             } catch let error as CordonError where error.code == .failedPrecondition {

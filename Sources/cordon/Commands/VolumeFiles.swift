@@ -44,9 +44,7 @@ extension VolumeCommand {
                     if json {
                         try printJSON(entry)
                     } else {
-                        // Whoever wrote the volume chose the name: a terminal isn't to obey it.
-                        let name = String(
-                            (entry.name ?? "?").unicodeScalars.map { $0.value < 0x20 ? "?" : Character($0) })
+                        let name = shownName(entry.name ?? "?")
                         print(quiet ? name : "\(entry.mode)  \(entry.sizeBytes)  \(name)")
                     }
                 }

@@ -52,6 +52,12 @@ struct Copy: AsyncParsableCommand {
 /// Tells of what a sandbox's archive held and this host doesn't get, or the other way round.
 func sayLeftOut(_ paths: [String], _ count: UInt64) {
     guard count > 0 else { return }
-    let shown = paths.prefix(3).map { String($0.unicodeScalars.filter { $0.value >= 0x20 }.map(Character.init)) }
+    let shown = paths.prefix(3).map(shownName)
     say("left out \(count): \(shown.joined(separator: ", "))\(count > 3 ? ", …" : "")")
+}
+
+/// A name that a stranger chose: a terminal isn't to obey it.
+func shownName(_ name: String) -> String {
+    String(
+        name.unicodeScalars.map { $0.value < 0x20 || (0x7f...0x9f).contains($0.value) ? "?" : Character($0) })
 }

@@ -36,11 +36,7 @@ struct SnapshotCreate: AsyncParsableCommand {
         }
         if json { return try printJSON(image) }
         print(image.id)
-        if image.leftOutCount > 0 {
-            let shown = image.leftOut.prefix(5).joined(separator: ", ")
-            FileHandle.standardError.write(
-                Data("\(image.leftOutCount) sockets or devices were left out: \(shown)\n".utf8))
-        }
+        sayLeftOut(image.leftOut, image.leftOutCount)
     }
 }
 
