@@ -188,7 +188,8 @@ let package = Package(
             linkerSettings: staticFoundation),
 
         // Tests drive the real service; the programs must be built beside them.
-        .target(name: "ProgramSupport", dependencies: ["CLinux"], path: "Tests/ProgramSupport"),
+        .target(name: "CProgramSupport", path: "Tests/CProgramSupport"),
+        .target(name: "ProgramSupport", dependencies: ["CLinux", "CProgramSupport"], path: "Tests/ProgramSupport"),
         .target(name: "ServiceSupport", dependencies: ["ProgramSupport"], path: "Tests/ServiceSupport"),
         .testTarget(
             name: "ServiceTests", dependencies: ["ProgramSupport", "ServiceSupport"], resources: [.copy("Programs")]),

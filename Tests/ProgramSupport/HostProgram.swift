@@ -1,3 +1,4 @@
+import CProgramSupport
 import Foundation
 import Synchronization
 
@@ -16,8 +17,7 @@ public final class HostProgram: Sendable {
     /// How it ended; nil as long as it wasn't waited for.
     private let ended = Mutex<Int32?>(nil)
 
-    /// Starts a program in a process group of its own. Of this process's descriptors it has those that are said, and
-    /// any that isn't close-on-exec.
+    /// Starts a program in a process group of its own. Of this process's descriptors it has those alone that are said.
     ///
     /// - Parameters:
     ///   - environment: its variables; this process's when nil.
@@ -37,6 +37,9 @@ public final class HostProgram: Sendable {
             posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         }
         if let output { for number: Int32 in 1...2 { posix_spawn_file_actions_adddup2(&actions, output, number) } }
+        guard program_actions_enclose(&actions, directory) == 0 else {
+            throw Failure(description: "\(path): no memory to start it")
+        }
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -50,13 +53,11 @@ public final class HostProgram: Sendable {
             &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 
         let variables = environment ?? ProcessInfo.processInfo.environment
-        // env(1) changes directories for us: posix_spawn(3) has that behind feature macros only.
-        let command = (directory.map { ["/usr/bin/env", "--chdir=\($0)"] } ?? []) + [path] + arguments
-        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
+        var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
         var texts: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0)=\($1)") } + [nil]
         defer { for text in words + texts { free(text) } }
         var pid: pid_t = 0
-        let error = posix_spawn(&pid, command[0], &actions, &attributes, &words, &texts)
+        let error = posix_spawn(&pid, path, &actions, &attributes, &words, &texts)
         guard error == 0 else { throw Failure(description: "\(path): \(String(cString: strerror(error)))") }
         self.pid = pid
     }

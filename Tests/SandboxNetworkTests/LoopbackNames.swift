@@ -23,9 +23,10 @@ final class LoopbackNames: Sendable {
         var settings = NameServiceSettings()
         let server = try #require(UpstreamServer("127.0.0.1:\(upstream.ports.dns)"))
         settings.servers = UpstreamServers([server])
-        settings.upstream.attempt = .milliseconds(400)
-        settings.upstream.whole = .milliseconds(1200)
-        settings.proxy.opening = .seconds(2)
+        // Short, for tests of what is silent, and long enough for a machine that does much else just now.
+        settings.upstream.attempt = .milliseconds(1100)
+        settings.upstream.whole = .milliseconds(3300)
+        settings.proxy.opening = .seconds(4)
         settings.floor = AddressFloor { address in
             if address.description == "127.9.9.9" { return "metadata" }
             return address.description.hasPrefix("127.") ? nil : ClosedRanges.rule(for: address)

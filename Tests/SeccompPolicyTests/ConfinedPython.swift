@@ -11,9 +11,7 @@ struct ConfinedPython {
     }
 
     private static let loader = """
-        import ctypes, os, signal, struct, sys
-        # Dispatch's threads block signals and a child inherits that; multiprocessing ends its workers by SIGTERM.
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        import ctypes, os, struct, sys
         libc = ctypes.CDLL(None, use_errno=True)
         libc.syscall.restype = ctypes.c_long
         def call(number, *arguments):
@@ -41,30 +39,32 @@ struct ConfinedPython {
     let program: SeccompProgram?
 
     /// The errno of each call, 0 where it succeeded. All are made by one process, in order.
-    func errnos(_ calls: [BPFInterpreter.Call]) throws -> [Int32] {
+    func errnos(_ calls: [BPFInterpreter.Call]) async throws -> [Int32] {
         let text = calls.map { call in
             ([UInt64(call.number)] + call.arguments).map(String.init).joined(separator: " ")
         }
-        let outcome = try run(["calls", text.joined(separator: ";")])
+        let outcome = try await run(["calls", text.joined(separator: ";")])
         return outcome.output.split(separator: "\n").compactMap { Int32($0) }
     }
 
     /// Runs a script with bash in a directory of its own, which is also its HOME.
-    func bash(_ script: String) throws -> Outcome {
-        try run(["run", "bash", "-ec", script])
+    func bash(_ script: String) async throws -> Outcome {
+        try await run(["run", "bash", "-ec", script])
     }
 
-    private func run(_ arguments: [String]) throws -> Outcome {
+    private func run(_ arguments: [String]) async throws -> Outcome {
         let directory = FileManager.default.temporaryDirectory.appending(path: "seccomp-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         let filter = directory.appending(path: "filter.bpf")
         try Data(program?.bytes ?? []).write(to: filter)
 
-        let (status, output) = try HostProgram.run(
-            "/usr/bin/python3", ["-c", Self.loader, filter.path] + arguments,
-            environment: ProcessInfo.processInfo.environment.merging(["HOME": directory.path]) { $1 },
-            directory: directory.path)
+        let (status, output) = try await onThread {
+            try HostProgram.run(
+                "/usr/bin/python3", ["-c", Self.loader, filter.path] + arguments,
+                environment: ProcessInfo.processInfo.environment.merging(["HOME": directory.path]) { $1 },
+                directory: directory.path)
+        }
         return Outcome(status: status, output: output)
     }
 }

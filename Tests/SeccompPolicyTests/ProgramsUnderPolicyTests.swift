@@ -2,7 +2,7 @@ import Foundation
 import SeccompPolicy
 import Testing
 
-@Suite("Under the policy")
+@Suite("Under the policy", .serialized)
 struct ProgramsUnderPolicyTests {
     struct Program: Sendable, CustomTestStringConvertible {
         var testDescription: String
@@ -111,26 +111,26 @@ struct ProgramsUnderPolicyTests {
     ]
 
     @Test("default, development tools work", arguments: programs)
-    func development(program: Program) throws {
-        try expect(program, under: "default")
+    func development(program: Program) async throws {
+        try await expect(program, under: "default")
     }
 
     @Test("strict, plain code runs", arguments: programs.filter(\.runsInStrict))
-    func plainCode(program: Program) throws {
-        try expect(program, under: "strict")
+    func plainCode(program: Program) async throws {
+        try await expect(program, under: "strict")
     }
 
     @Test("a program cannot take the filter off, and its children keep it", arguments: ["default", "strict"])
-    func inherited(policy: String) throws {
+    func inherited(policy: String) async throws {
         let confined = ConfinedPython(program: try Policies.load(policy).compile())
-        let outcome = try confined.bash("grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t\\n'")
+        let outcome = try await confined.bash("grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t\\n'")
         #expect(outcome.output == "NoNewPrivs:1Seccomp:2")
     }
 
-    private func expect(_ program: Program, under policy: String) throws {
+    private func expect(_ program: Program, under policy: String) async throws {
         let missing = program.missingPackages
         try #require(missing.isEmpty, "install Debian packages: \(missing.joined(separator: " "))")
-        let outcome = try ConfinedPython(program: try Policies.load(policy).compile()).bash(program.script)
+        let outcome = try await ConfinedPython(program: try Policies.load(policy).compile()).bash(program.script)
         #expect(outcome.status == 0, "\(outcome.output)")
         #expect(outcome.output.trimmingCharacters(in: .whitespacesAndNewlines) == program.output)
     }

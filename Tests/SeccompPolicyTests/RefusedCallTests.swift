@@ -117,13 +117,13 @@ struct RefusedCallTests {
     static let all = namespaces + sockets + terminals + kernel + process
 
     @Test("every call ends in the errno the policy promises", arguments: ["default", "strict"])
-    func errnos(policy: String) throws {
+    func errnos(policy: String) async throws {
         let cases = Self.all.compactMap { wanted -> (Case, BPFInterpreter.Call)? in
             guard case .native(let number) = SystemCallNumber.resolve(wanted.name) else { return nil }
             return (wanted, .init(number: number.value, arguments: wanted.arguments))
         }
         let confined = ConfinedPython(program: try Policies.load(policy).compile())
-        let found = try confined.errnos(cases.map(\.1))
+        let found = try await confined.errnos(cases.map(\.1))
         try #require(found.count == cases.count)
         for ((wanted, call), errno) in zip(cases, found) {
             let expected = policy == "strict" ? wanted.inStrict : wanted.inDefault
@@ -132,21 +132,21 @@ struct RefusedCallTests {
     }
 
     @Test("calls of the future and of x32 are ENOSYS", arguments: ["default", "strict"])
-    func future(policy: String) throws {
+    func future(policy: String) async throws {
         let numbers: [UInt32] = [471, 512, 600, 0x3fff_ffff, 0x4000_0000, 0x4000_0027, 0x4000_0200]
         let confined = ConfinedPython(program: try Policies.load(policy).compile())
-        let found = try confined.errnos(numbers.map { .init(number: $0) })
+        let found = try await confined.errnos(numbers.map { .init(number: $0) })
         #expect(found == Array(repeating: ENOSYS, count: numbers.count))
     }
 
     @Test("the same calls without it get further")
-    func control() throws {
+    func control() async throws {
         let calls: [(String, [UInt64], Int32)] = [
             ("unshare", [0], 0), ("clone3", [0, 0], EINVAL), ("ioctl", [0, 0x5412, 0], ENOTTY),
             ("io_uring_setup", [0, 0], EFAULT), ("socket", [16, 3, 4], 0), ("personality", [0xffff_ffff], 0),
             ("keyctl", [0xffff], EOPNOTSUPP),
         ]
-        let found = try ConfinedPython(program: nil).errnos(
+        let found = try await ConfinedPython(program: nil).errnos(
             calls.compactMap { name, arguments, _ in
                 guard case .native(let number) = SystemCallNumber.resolve(name) else { return nil }
                 return .init(number: number.value, arguments: arguments)
@@ -156,9 +156,9 @@ struct RefusedCallTests {
 
     #if arch(x86_64)
         @Test("32-bit int 0x80 is ENOSYS and the process lives on", arguments: [nil, "default", "strict"])
-        func int80(policy: String?) throws {
+        func int80(policy: String?) async throws {
             let confined = ConfinedPython(program: try policy.map { try Policies.load($0).compile() })
-            let outcome = try confined.bash(
+            let outcome = try await confined.bash(
                 #"""
                 cat > int80.c <<'END'
                 #include <stdio.h>

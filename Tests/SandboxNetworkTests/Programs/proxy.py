@@ -63,7 +63,8 @@ def tls():
     """TLS goes on under a permitted name that resolves to where it was going, and not otherwise."""
     for name in ("site.example", "shared.example"):
         code, out = curl(f"https://{name}/path", "to_tls")
-        same((code, json.loads(out)["at"]), (0, "tls"))
+        assert code == 0, (code, out)
+        same(json.loads(out)["at"], "tls")
     # Another name on the same address; a permitted name that is elsewhere; none; an address.
     for name in ("other.example", "elsewhere.example", "nothere.example"):
         code, out = curl(f"https://{name}/", "to_tls")
@@ -112,7 +113,7 @@ def silence():
         two.sendall(b"\x16\x03\x01")
         began = time.monotonic()
         same((read_all(one), read_all(two)[:1] in (b"", b"\x15", b"[")), (b"", True))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
 
 
 def requests():
