@@ -19,11 +19,13 @@ PACKAGES := \
 	python3 python3-dnslib python3-dnspython python3-pexpect python3-prometheus-client python3-requests \
 	python3-venv rclone shellcheck skopeo strace umoci vim-tiny zsh zstd
 
-# Suites that make sandboxes, or other things of the kernel's, for real: they run as root, those of the service
-# beside all others, and in each of the two lanes one after the other. A new suite joins them by its target's name;
+# Suites that make sandboxes, or other things of the kernel's, for real: they run as root, most of the service's
+# beside all others, and in each of these two lanes one after the other. A new suite joins them by its target's name;
 # every other suite is pure.
 KERNEL_SUITES := ^(Service|ModalSDK|Survival|Isolation|Layer|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher)Tests[./]
-SERVICE_SUITES := ^ServiceTests[./]
+# Chosen so that both lanes take about as long.
+FIRST_LANE := ^ServiceTests[./]
+SECOND_LANE := ^(ServiceTests[.](Attach|Bucket|Connect|ConnectSecurity|Debian)|(ModalSDK|Survival|Isolation|Layer|Leak|Limits|LinuxSystem|SandboxShim|SandboxLauncher))Tests[./]
 # Those of them that show what a sandbox is and does, once more with nothing prepared ahead.
 CORE_SUITES := ^(IsolationTests|ServiceTests[.](FirstSteps|Lifecycle|Stream|Run)Tests)[./]
 # Tests that run side by side hold more descriptors than the usual soft limit of 1024 allows.
@@ -69,8 +71,8 @@ test-pure: build-tests
 
 test-kernel: build-tests
 	$(SUDO) env PATH="$$PATH" Tests/side-by-side.sh \
-		"$(TESTS) --no-parallel --filter '$(SERVICE_SUITES)'" \
-		"$(TESTS) --no-parallel --filter '$(KERNEL_SUITES)' --skip '$(SERVICE_SUITES)' && \
+		"$(TESTS) --no-parallel --filter '$(FIRST_LANE)' --skip '$(SECOND_LANE)'" \
+		"$(TESTS) --no-parallel --filter '$(SECOND_LANE)' && \
 		CORDON_POOL_SIZE=0 $(TESTS) --no-parallel --filter '$(CORE_SUITES)'"
 
 lint: setup
