@@ -129,14 +129,14 @@ def values_at_the_edge():
         same(told["modified_at"], entry["modified_at"])
     same((listed["4"]["modified_at"], listed["5"]["modified_at"]), ("0000-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"))
     same(get(id, "/dev/shm/0", 206, headers={"Range": f"bytes={2**63 - 2}-"}).content, b"\0")
-    refused("too_large", 409, call("GET", at(id, "/dev/shm/0")))
+    refused("too_large", 416, call("GET", at(id, "/dev/shm/0")))
     # As an archive it is a hole to its end.
     with call("GET", at(id, "/dev/shm", "/archive"), stream=True) as answer:
         same(answer.status_code, 200)
         assert next(answer.iter_content(512))
     # A combining mark joins the slash before it where text is read by characters; the kernel reads bytes.
     put(id, "/tmp/x/\u0301a/\u0301b", b"1", parents="true")
-    expect(call("POST", f"/v1/sandboxes/{id}/files/rename", json={"path": "/tmp/x/\u0301a/\u0301b", "new_path": "/tmp/x/\u0301c"}), 204)
+    expect(call("POST", f"/v1/sandboxes/{id}/files/rename", json={"path": "/tmp/x/\u0301a/\u0301b", "to": "/tmp/x/\u0301c"}), 204)
     same(inside(id, "import os; print(ascii(sorted(os.listdir('/tmp/x'))))"), "['\\u0301a', '\\u0301c']\n")
     expect(call("DELETE", at(id, "/tmp/x/\u0301c")), 204)
     same(inside(id, "import os; print(ascii(os.listdir('/tmp/x')))"), "['\\u0301a']\n")
