@@ -23,7 +23,13 @@ CHECKS = ",".join([
     "ignored_auth", "use_after_free", "ensure_resource_availability",
 ])
 # What isn't served yet says so with 501.
-SETTINGS = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 501]\n'
+# What breaks a rule is refused with any of 4xx: also as too large a head.
+SETTINGS = """
+[checks.not_a_server_error]
+expected-statuses = ["2xx", "3xx", "4xx", 501]
+[checks.negative_data_rejection]
+expected-statuses = ["4xx", 501]
+"""
 # WebSockets, answers that take as long as they like, or as another server does, and bodies of a type that it can't make.
 SLOW = "(attach|events|wait|images/pull|watch|archive)$"
 FOLLOWED = "(attach|events|wait|stdout|stderr|watch|archive)$"
